@@ -1,0 +1,3 @@
+module example.com/stay
+
+go 1.26

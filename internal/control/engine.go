@@ -1,0 +1,36 @@
+// Package control answers clients: HTTP/1.1 and JSON on one unix socket that the keeper holds. It is a table of routes,
+// each with the access it needs; it decides nothing about services and keeps no state but the connections it serves.
+package control
+
+import (
+	"context"
+
+	"example.com/stay/api"
+)
+
+// An Engine is what the routes ask. Every method may be called from many goroutines, returns when ctx ends, and returns
+// an *api.Error where it refuses. Answers are the caller's own: nobody changes them afterwards.
+type Engine interface {
+	// Status returns one Instance each for target ("" or "all": every one; else a service, an instance or a glob), sorted
+	// by name and number. An unknown name is "not-found"; a glob may match nothing.
+	Status(ctx context.Context, target string) ([]api.Instance, error)
+	// Show returns the effective settings of a service, secrets hidden.
+	Show(ctx context.Context, service string) (api.Service, error)
+	// Do takes a command and, unless it says NoWait, returns when every instance got there or failed to.
+	Do(ctx context.Context, c api.Command) (api.Result, error)
+	// Run makes a transient service and starts it.
+	Run(ctx context.Context, r api.Run) (api.Result, error)
+	// Apply reads the configuration file again. On an error nothing changed.
+	Apply(ctx context.Context) ([]api.Change, error)
+	// Events calls emit with each event above since that is still kept, then, if follow, with each new one until ctx ends
+	// or emit fails. A reader that is too slow gets an event of kind "gap".
+	Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error
+	// Logs calls emit with the last n lines (n < 0: all that is kept) of each instance that target names, then, if follow,
+	// with each new line, also of instances that appear later, until ctx ends or emit fails.
+	Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error
+	// Shutdown stops everything in reverse order and returns when all is down; the daemon leaves when the answer is out.
+	// With now set, everything is killed at once.
+	Shutdown(ctx context.Context, now bool) error
+	// Version says who answers.
+	Version(ctx context.Context) (api.Daemon, error)
+}

@@ -1,0 +1,203 @@
+// Package spec is the configuration: what the operator wrote, checked, completed and frozen.
+//
+// It is pure. Text goes in (through the Files interface, so that no file is opened here), and either one frozen Config
+// or every error at once comes out, each with file, line and column. Nothing else in stay reads raw configuration: what
+// a key means is decided here, once, and everybody after works with values that are known to be valid.
+//
+// A Config is immutable after Load. Its JSON form is what the keeper holds for the next engine, so it must decode to an
+// equal Config without looking at any file, and unknown fields in it are ignored (another version may have written it).
+package spec
+
+import "time"
+
+// A Config is one applied configuration. All paths in it are absolute, all globs, includes and environment files are
+// resolved.
+type Config struct {
+	File     string     `json:"file"`             // the file it was read from
+	Daemon   Daemon     `json:"daemon"`           //
+	Services []*Service `json:"services"`         // sorted by name
+	Sources  []string   `json:"sources,omitzero"` // every file that was read, File first
+}
+
+// Daemon is the [stay] table.
+type Daemon struct {
+	RuntimeDir string `json:"runtime_dir"`
+	StateDir   string `json:"state_dir"`
+	LogDir     string `json:"log_dir"`
+	ForkRate   Rate   `json:"fork_rate"` // crash restarts over all services
+}
+
+// A Rate is a token bucket: PerSecond tokens come back each second, at most Burst are saved. PerSecond 0 is no limit.
+type Rate struct {
+	PerSecond float64 `json:"per_second"`
+	Burst     int     `json:"burst"`
+}
+
+// A Service is one thing the operator named, with every default filled in.
+type Service struct {
+	Name      string `json:"name"`
+	Transient bool   `json:"transient,omitzero"` // made by `stay run`, gone when it is stopped
+
+	Command   []string `json:"command"` // never empty; with shell = true already ["/bin/sh", "-c", text]
+	Directory string   `json:"directory"`
+	User      string   `json:"user,omitzero"` // name or number; "" is the daemon's own
+	Group     string   `json:"group,omitzero"`
+	Groups    []string `json:"groups,omitzero"`
+	Umask     int      `json:"umask"`        // -1: as the daemon was started
+	Env       []Var    `json:"env,omitzero"` // final, sorted by name: inherited < env_file < env
+
+	Enabled      bool          `json:"enabled"`
+	Instances    int           `json:"instances"` // ≥ 1
+	Needs        []string      `json:"needs,omitzero"`
+	Wants        []string      `json:"wants,omitzero"`
+	After        []string      `json:"after,omitzero"`
+	LostAfter    time.Duration `json:"lost_after"`
+	Ready        Ready         `json:"ready"`
+	StartTimeout time.Duration `json:"start_timeout"`
+	Stop         Stop          `json:"stop"`
+	Restart      Restart       `json:"restart"`
+	Success      []Success     `json:"success"`
+	Limits       Limits        `json:"limits"`
+	Sandbox      Sandbox       `json:"sandbox"`
+	Log          Log           `json:"log"`
+
+	// Set by later versions; the state machine knows them already.
+	Hang   Hang   `json:"hang,omitzero"`
+	Reload Signal `json:"reload,omitzero"` // 0: no reload
+}
+
+// A Var is one variable of a service's environment. From tells `stay show` which values may be shown: only those
+// inherited from the daemon's own environment are no secrets.
+type Var struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	From  Origin `json:"from"`
+}
+
+// An Origin says where a variable was set.
+type Origin string
+
+// The origins of a variable.
+const (
+	Inherited Origin = "inherit"
+	FromFile  Origin = "env_file"
+	FromKey   Origin = "env"
+)
+
+// Ready says how a started process becomes a ready one.
+type Ready struct {
+	When  ReadyWhen     `json:"when"`
+	FD    int           `json:"fd,omitzero"`    // ReadyFD: the descriptor that gets a newline, 3…1023
+	After time.Duration `json:"after,omitzero"` // ReadyAfter
+}
+
+// A ReadyWhen is a way of becoming ready.
+type ReadyWhen string
+
+// The ways of becoming ready.
+const (
+	ReadyExec   ReadyWhen = "exec"   // exec succeeded
+	ReadyNotify ReadyWhen = "notify" // READY=1 on NOTIFY_SOCKET
+	ReadyFD     ReadyWhen = "fd"     // a newline on descriptor FD
+	ReadyAfter  ReadyWhen = "after"  // alive for After
+)
+
+// Stop says how a service is asked to end.
+type Stop struct {
+	Signal  Signal        `json:"signal"`  // default TERM
+	Timeout time.Duration `json:"timeout"` // then SIGKILL to the whole tree; default 5 s
+	To      StopTo        `json:"to"`      // default main
+}
+
+// A StopTo names the processes that get the stop signal.
+type StopTo string
+
+// Who gets the stop signal. What is left when the main process has gone gets it too, in each case.
+const (
+	StopMain  StopTo = "main"
+	StopGroup StopTo = "group"
+	StopTree  StopTo = "tree"
+)
+
+// Restart is the policy for a process that ended without being asked to.
+type Restart struct {
+	When     RestartWhen   `json:"when"`      // default always
+	Delay    time.Duration `json:"delay"`     // while level < 2; default 0
+	Step     time.Duration `json:"step"`      // default 100 ms
+	MaxDelay time.Duration `json:"max_delay"` // default 30 s
+	Factor   float64       `json:"factor"`    // ≥ 1; default 2
+	Jitter   float64       `json:"jitter"`    // 0…1, share of the delay; default 0.1
+	Stable   time.Duration `json:"stable"`    // an uptime that forgets everything; default 10 s
+	GiveUp   int           `json:"give_up"`   // deaths in a row until Failed; 0 = never, the default
+}
+
+// A RestartWhen says which ends lead to a restart.
+type RestartWhen string
+
+// The ends that lead to a restart.
+const (
+	RestartAlways    RestartWhen = "always"
+	RestartOnFailure RestartWhen = "on-failure"
+	RestartNever     RestartWhen = "never"
+)
+
+// A Success is an exit code (Signal 0) or a signal that counts as a good end.
+type Success struct {
+	Code   int    `json:"code,omitzero"`
+	Signal Signal `json:"signal,omitzero"`
+}
+
+// Limits are the resource limits that need no cgroup controller.
+type Limits struct {
+	Rlimits     []Rlimit `json:"rlimits,omitzero"`
+	Nice        *int     `json:"nice,omitzero"`          // nil: as the daemon was started
+	OOMScoreAdj *int     `json:"oom_score_adj,omitzero"` // nil: as the daemon was started
+}
+
+// An Rlimit is one limit of setrlimit(2); soft and hard are equal.
+type Rlimit struct {
+	Name  string `json:"name"`  // the key: "open_files", "core", …
+	Value uint64 `json:"value"` // Unlimited is RLIM_INFINITY
+}
+
+// Unlimited is the value of an rlimit that is off.
+const Unlimited = ^uint64(0)
+
+// Sandbox is what the process gives up before it runs.
+type Sandbox struct {
+	NoNewPrivileges bool   `json:"no_new_privileges,omitzero"`
+	Chroot          string `json:"chroot,omitzero"`
+}
+
+// Log says how output is kept.
+type Log struct {
+	MaxSize    int64 `json:"max_size"`   // bytes until rotation; default 10 MB; 0 = never
+	Keep       int   `json:"keep"`       // old files kept; default 10
+	Timestamps bool  `json:"timestamps"` // default true
+}
+
+// Hang says what to do with a process that hangs, before it is stopped.
+type Hang struct {
+	Dump     Signal        `json:"dump,omitzero"` // 0: none
+	DumpWait time.Duration `json:"dump_wait,omitzero"`
+}
+
+// A Signal is a Linux signal number. Its names are those of signal(7) without SIG.
+type Signal int
+
+// Service returns the service of that name, nil if there is none.
+func (c *Config) Service(name string) *Service {
+	lo, hi := 0, len(c.Services)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if c.Services[mid].Name < name {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < len(c.Services) && c.Services[lo].Name == name {
+		return c.Services[lo]
+	}
+	return nil
+}
