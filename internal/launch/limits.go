@@ -1,0 +1,83 @@
+package launch
+
+import (
+	"sort"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A resource is one limit of setrlimit(2) under the key that the configuration has for it. Tight ones can stop the Go
+// runtime in its tracks: the stage sets them when it has nothing left to do but exec.
+type resource struct {
+	key    string
+	number int
+	tight  bool
+}
+
+var resources = [...]resource{
+	{key: "core", number: unix.RLIMIT_CORE},
+	{key: "cpu_time", number: unix.RLIMIT_CPU},
+	{key: "file_size", number: unix.RLIMIT_FSIZE},
+	{key: "locked_memory", number: unix.RLIMIT_MEMLOCK},
+	{key: "message_queue", number: unix.RLIMIT_MSGQUEUE},
+	{key: "open_files", number: unix.RLIMIT_NOFILE},
+	{key: "pending_signals", number: unix.RLIMIT_SIGPENDING},
+	{key: "real_time_priority", number: unix.RLIMIT_RTPRIO},
+	{key: "resident_set", number: unix.RLIMIT_RSS},
+	{key: "stack", number: unix.RLIMIT_STACK},
+	{key: "processes", number: unix.RLIMIT_NPROC, tight: true},
+	{key: "data", number: unix.RLIMIT_DATA, tight: true},
+	{key: "address_space", number: unix.RLIMIT_AS, tight: true},
+}
+
+// rank returns the place of a resource in the order of setting, and its key.
+func rank(number int) (int, string) {
+	for i := range resources {
+		if resources[i].number == number {
+			return i, resources[i].key
+		}
+	}
+	return -1, strconv.Itoa(number)
+}
+
+// inOrder returns the limits with the tight ones last.
+func inOrder(limits []Rlimit) []Rlimit {
+	sorted := append([]Rlimit(nil), limits...)
+	sort.SliceStable(sorted, func(i, k int) bool {
+		a, _ := rank(sorted[i].Resource)
+		b, _ := rank(sorted[k].Resource)
+		return a < b
+	})
+	return sorted
+}
+
+// raised returns the limits that are above the hard limit of this process, which needs CAP_SYS_RESOURCE, and the others.
+func raised(limits []Rlimit) (up, down []Rlimit) {
+	for _, l := range limits {
+		var have syscall.Rlimit
+		if err := syscall.Getrlimit(l.Resource, &have); err == nil && l.Value > have.Max {
+			up = append(up, l)
+		} else {
+			down = append(down, l)
+		}
+	}
+	return up, down
+}
+
+// setLimits sets each. It goes through package syscall, which must learn of open_files: otherwise syscall.Exec would put
+// back the soft limit that the process was started with.
+func setLimits(limits []Rlimit) *Failure {
+	for _, l := range limits {
+		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: l.Value, Max: l.Value}); err != nil {
+			_, key := rank(l.Resource)
+			value := "unlimited"
+			if l.Value != ^uint64(0) {
+				value = strconv.FormatUint(l.Value, 10)
+			}
+			return at(StageRlimit+" "+key, value, err)
+		}
+	}
+	return nil
+}
