@@ -1,6 +1,6 @@
 // Package spec is the configuration: what the operator wrote, checked, completed and frozen.
 //
-// It is pure. Text goes in (through the Files interface, so that no file is opened here), and either one frozen Config
+// It is pure. Text goes in (through a Source, so that no file is opened here), and either one frozen Config
 // or every error at once comes out, each with file, line and column. Nothing else in stay reads raw configuration: what
 // a key means is decided here, once, and everybody after works with values that are known to be valid.
 //
@@ -37,6 +37,7 @@ type Rate struct {
 type Service struct {
 	Name      string `json:"name"`
 	Transient bool   `json:"transient,omitzero"` // made by `stay run`, gone when it is stopped
+	Leaving   bool   `json:"leaving,omitzero"`   // taken out of the file, kept until nothing of it runs; set by the engine
 
 	Command   []string `json:"command"` // never empty; with shell = true already ["/bin/sh", "-c", text]
 	Directory string   `json:"directory"`
