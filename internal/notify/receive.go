@@ -1,0 +1,120 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDatagram is the longest message that is read, in bytes; systemd reads as much.
+const maxDatagram = 4096
+
+// buffers are held only while a datagram is copied, so 10,000 idle sockets need none.
+var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+
+// Receive calls emit with each message that says something, in the order of arrival, until f is closed; then it returns
+// nil. Any other end is an error. It reads the next datagram when emit has returned: a slow emit makes senders wait (the
+// kernel keeps about ten datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for
+// which Receive pauses up to 100 ms at a time; a close is seen after the pause.
+//
+// Descriptors sent along are closed by the kernel as their datagram is read, because there is no room for them in the
+// control buffer: they cannot leak, and a process that has run out of descriptors still hears its services. That is also
+// all that BARRIER=1 asks for: its descriptor closes when every earlier message has been through emit.
+func Receive(f *os.File, emit func(Message)) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var p pace
+	for {
+		var m Message
+		var ok bool
+		var failed error
+		err := conn.Read(func(fd uintptr) (done bool) {
+			m, ok, failed = read(int(fd))
+			return failed != unix.EAGAIN
+		})
+		if err != nil && isClosed(f) {
+			return nil
+		}
+		if err == nil {
+			err = failed
+		}
+		if err != nil {
+			return fmt.Errorf("receive from %q: %w", f.Name(), err)
+		}
+		if ok && !m.saysNothing() {
+			emit(m)
+		}
+		if d := p.pause(time.Now()); d > 0 {
+			time.Sleep(d)
+		}
+	}
+}
+
+// read takes one datagram. It is not ok if the datagram was cut.
+func read(fd int) (m Message, ok bool, err error) {
+	data := buffers.Get().(*[maxDatagram]byte)
+	defer buffers.Put(data)
+	var control [32]byte // CMSG_SPACE of a struct ucred and nothing more, see Receive
+	var n, controlLen, flags int
+	for err = unix.EINTR; err == unix.EINTR; {
+		n, controlLen, flags, _, err = unix.Recvmsg(fd, data[:], control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil || flags&unix.MSG_TRUNC != 0 {
+		return Message{}, false, err
+	}
+	m = Parse(data[:n])
+	if sender := credentials(control[:controlLen]); sender != nil {
+		m.Pid, m.UID = int(sender.Pid), int(sender.Uid)
+	}
+	return m, true, nil
+}
+
+// credentials returns the sender as the kernel told it, nil if it did not.
+func credentials(control []byte) *unix.Ucred {
+	list, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil
+	}
+	for i := range list {
+		if cred, err := unix.ParseUnixCredentials(&list[i]); err == nil {
+			return cred
+		}
+	}
+	return nil
+}
+
+// isClosed asks f itself: the error of a raw connection cannot be told from others.
+func isClosed(f *os.File) bool {
+	_, err := f.Read(nil)
+	return errors.Is(err, os.ErrClosed)
+}
+
+// The limit of messages per socket: perWindow in each window, 1,000 a second.
+const (
+	window    = 100 * time.Millisecond
+	perWindow = 100
+)
+
+// A pace counts the messages of the current window.
+type pace struct {
+	began time.Time
+	count int
+}
+
+// pause counts one message at now and returns how long to read no further.
+func (p *pace) pause(now time.Time) time.Duration {
+	if now.Sub(p.began) >= window {
+		p.began, p.count = now, 0
+	}
+	p.count++
+	if p.count < perWindow {
+		return 0
+	}
+	return window - now.Sub(p.began)
+}
