@@ -1,0 +1,41 @@
+// Package capture copies what services write into files: one goroutine and one descriptor per stream, one file per name
+// with its rotated predecessors, and readers that follow without polling. It decides nothing about services.
+//
+// Files of the name "web" are web.log, which is written, and web.log.1 (the youngest) … web.log.N. A time-stamped line is
+// RFC 3339 in UTC with microseconds, one space, the text; the time is when stay read the line. A raw line is the text.
+//
+// What it promises:
+//
+//   - What was read from a pipe is written, in order, and nothing twice, as long as the process lives. If a file cannot
+//     be written (full disk, input error, a file that is not ours to write), its stream keeps what it has, stops reading,
+//     tries again after 100 ms growing to 5 s, and goes on at the very byte where it stopped. The service then waits on
+//     its own pipe. Streams of other names do not notice.
+//   - Bytes are kept as they are, NUL and invalid UTF-8 too, with one exception: a line whose text is longer than 64 KiB is
+//     cut by a newline and goes on in a next line that starts with Mark. The same is done to the unfinished line of one
+//     generation when another generation of the same name writes, so that no line holds output of two processes.
+//   - An unfinished line is written when it comes and is continued by the next chunk.
+//   - Rotation never splits a line. No file is larger than Policy.MaxSize, unless a single line is, or a rename fails: that is
+//     reported, and writing goes on in the file there is.
+//   - A file is opened below the log directory's descriptor without following links, and only a regular file with one
+//     link is written or read.
+//   - An idle stream has its goroutine and its pipe, no buffer and no open file.
+//
+// Who owns what: a Stream's goroutine owns the pipe. The streams of one name share a sink; whoever has its turn owns the
+// open file and everything about writing. What readers need is published under a lock that is a leaf: it is never held
+// across I/O, a send or a call. A follower reads the files itself, at its own pace; writers only wake it, so a slow
+// reader costs no memory and stops nobody. If the files it still had to read are deleted by rotation it gets a Line that
+// says so.
+package capture
+
+// Mark starts a line that continues one that was cut.
+const Mark = "… "
+
+// maxLine is the length of text, in bytes, beyond which a line is cut.
+const maxLine = 64 << 10
+
+// chunkSize is what one read of a pipe takes at most: a default pipe full (pipe(7)).
+const chunkSize = 64 << 10
+
+// pageSize holds a formatted chunk of lines of 29 bytes and more, so that one chunk is one write(2); chunks of shorter
+// lines take more. It must hold a longest line with its stamp.
+const pageSize = 128 << 10

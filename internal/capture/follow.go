@@ -1,0 +1,272 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// gapText stands where a follower could not read what was written.
+const gapText = "— stay: lines are missing here: "
+
+var (
+	errMoving = errors.New("the files are being rotated")
+	errLost   = errors.New("the file was deleted before it could be read")
+)
+
+// Follow calls emit with the last n lines (n < 0: all) of each name, then with each new line as it comes, in the order of
+// each name's log, also of names that appear later: names is asked again after Changed and when a stream starts. A
+// name whose stream started while Follow was under way is followed from there. An unfinished line is told when it is
+// finished or its process's output is at its end. Follow returns what emit returned, or ctx's error, or nil after Close when
+// all that was written before is told. emit may take as long as it likes.
+func (s *Store) Follow(ctx context.Context, names func() []string, n int, emit func(Line) error) error {
+	f := &follower{
+		store: s, n: n, emit: emit, bell: make(chan struct{}, 1), block: make([]byte, pageSize),
+		changed: true, first: true, starts: map[string]start{}, cursors: map[string]*cursor{},
+	}
+	s.mu.Lock()
+	s.followers[f] = true
+	s.mu.Unlock()
+	defer f.leave()
+	for {
+		var last bool
+		select {
+		case <-s.closed:
+			last = true
+		default:
+		}
+		if err := f.pass(ctx, names); err != nil || last {
+			return err
+		}
+		select {
+		case <-f.bell:
+		case <-s.closed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// A follower is one call of Follow.
+type follower struct {
+	store *Store
+	n     int
+	emit  func(Line) error
+	bell  chan struct{} // one token: there may be something new
+
+	mu      sync.Mutex // leaf
+	changed bool
+	starts  map[string]start // of names that are not followed
+
+	// Owned by Follow's goroutine.
+	block   []byte
+	first   bool // the names are asked for the first time
+	order   []*cursor
+	cursors map[string]*cursor
+}
+
+// A start is where a stream began to write.
+type start struct {
+	sink *sink // only to be compared: its numbers mean nothing in another
+	at   place
+}
+
+func (f *follower) wake() {
+	select {
+	case f.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (f *follower) change() {
+	f.mu.Lock()
+	f.changed = true
+	f.mu.Unlock()
+	f.wake()
+}
+
+// started remembers the first place of a stream for when its name is followed.
+func (f *follower) started(k *sink, at place) {
+	f.mu.Lock()
+	if _, known := f.starts[k.name]; !known {
+		f.starts[k.name] = start{k, at}
+	}
+	f.changed = true
+	f.mu.Unlock()
+	f.wake()
+}
+
+// pass looks once at every name.
+func (f *follower) pass(ctx context.Context, names func() []string) error {
+	f.mu.Lock()
+	changed := f.changed
+	f.changed = false
+	f.mu.Unlock()
+	if changed {
+		if err := f.refresh(ctx, names()); err != nil {
+			return err
+		}
+	}
+	for _, c := range f.order {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f.drain(c); err != nil {
+			return err
+		}
+	}
+	f.economize()
+	return nil
+}
+
+// refresh begins to follow what is new in names and stops following what is no longer there.
+func (f *follower) refresh(ctx context.Context, names []string) error {
+	wanted := make(map[string]bool, len(names))
+	var order []*cursor
+	for _, name := range names {
+		if wanted[name] {
+			continue
+		}
+		wanted[name] = true
+		c := f.cursors[name]
+		if c == nil {
+			var err error
+			if c, err = f.begin(ctx, name); err != nil {
+				return err
+			}
+		}
+		if c != nil {
+			order = append(order, c)
+		}
+	}
+	for name, c := range f.cursors {
+		if !wanted[name] {
+			if err := f.drain(c); err != nil {
+				return err
+			}
+			f.drop(c)
+		}
+	}
+	f.order, f.first = order, false
+	f.mu.Lock()
+	for name := range wanted {
+		delete(f.starts, name)
+	}
+	f.mu.Unlock()
+	return nil
+}
+
+// begin follows one more name: from where its stream started, or with its last lines first.
+func (f *follower) begin(ctx context.Context, name string) (*cursor, error) {
+	k, err := f.store.hold(name)
+	if err != nil {
+		return nil, nil // closed: Follow is about to end
+	}
+	c := &cursor{sink: k}
+	f.cursors[name] = c
+	k.attach(f)
+	f.mu.Lock()
+	from, started := f.starts[name]
+	f.mu.Unlock()
+	if started && !f.first {
+		if from.sink != k {
+			from.at = k.born
+		}
+		c.number, c.off = from.at.number, from.at.end
+		return c, nil
+	}
+	return c, f.beginWithTail(ctx, c)
+}
+
+// beginWithTail waits while the files of a name change their names.
+func (f *follower) beginWithTail(ctx context.Context, c *cursor) error {
+	defer f.wake() // the token taken here may have been about something else
+	for {
+		err := f.tail(c)
+		if err != errMoving {
+			return err
+		}
+		if !c.sink.place().rotating {
+			continue
+		}
+		select {
+		case <-f.bell: // the end of the rotation rings
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// tail tells the last lines before what is new, and leaves c at what is new.
+func (f *follower) tail(c *cursor) error {
+	at := c.sink.place()
+	c.number, c.off = at.number, at.end
+	h := history{dir: f.store.dir, name: c.sink.name, block: f.block}
+	defer h.close()
+	file, err := c.sink.reader(at.number)
+	switch {
+	case err == errMoving:
+		return err
+	case err == nil:
+		end := at.end
+		if at.partial {
+			if end, err = wholeLines(file, end, f.block[:readBlock]); err != nil {
+				end = at.end
+			}
+		}
+		h.begin(file, end)
+		c.off, c.newline = end, !at.partial
+	case err != errLost:
+		return f.gap(c, err)
+	}
+	if err := h.reach(f.n); err != nil {
+		return f.gap(c, err)
+	}
+	if file == nil && c.sink.place().number != at.number {
+		return errMoving // what was found may be newer than what is followed
+	}
+	_, err = h.replay(true, func(b []byte) error { return f.emit(parseLine(c.sink.name, b)) })
+	return err
+}
+
+// gap tells that something could not be read.
+func (f *follower) gap(c *cursor, why error) error {
+	return f.emit(Line{Name: c.sink.name, Time: f.store.now(), Text: gapText + why.Error()})
+}
+
+// drop ends following one name.
+func (f *follower) drop(c *cursor) {
+	c.shut()
+	c.sink.detach(f)
+	f.store.release(c.sink)
+	delete(f.cursors, c.sink.name)
+}
+
+// leave gives back all there is.
+func (f *follower) leave() {
+	f.store.mu.Lock()
+	delete(f.store.followers, f)
+	f.store.mu.Unlock()
+	for _, c := range f.cursors {
+		f.drop(c)
+	}
+}
+
+// attach lets f be woken by what is written.
+func (k *sink) attach(f *follower) {
+	k.mu.Lock()
+	k.bells = append(append([]*follower(nil), k.bells...), f)
+	k.mu.Unlock()
+}
+
+func (k *sink) detach(f *follower) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var rest []*follower
+	for _, g := range k.bells {
+		if g != f {
+			rest = append(rest, g)
+		}
+	}
+	k.bells = rest
+}

@@ -1,0 +1,183 @@
+package capture
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options say where logs are kept.
+type Options struct {
+	// Dir is the absolute path of the log directory, made with mode 0750 if there is none.
+	Dir string
+	// Now gives the time of lines; nil is time.Now.
+	Now func() time.Time
+	// Report is called when keeping the log of name starts to fail, and with nil when it works again, once per change. It is
+	// called on the stream's goroutine, which waits for it. nil is nobody.
+	Report func(name string, problem error)
+}
+
+// Policy says how the output of one name is kept.
+type Policy struct {
+	MaxSize    int64 // bytes a file may have before it is rotated; 0 = it never is
+	Keep       int   // rotated files kept; 0 = a full file is deleted
+	Timestamps bool  // each line starts with its time
+}
+
+// A Store is the log directory and all that is written to it. Its methods may be called from many goroutines.
+type Store struct {
+	now    func() time.Time
+	report func(name string, problem error)
+	dir    *dir
+	closed chan struct{}
+
+	// Replaced by tests.
+	write    func(fd int, p []byte) (int, error)
+	look     time.Duration // how often a stream with an open file looks whether it still needs it
+	retryMin time.Duration
+	retryMax time.Duration
+
+	mu        sync.Mutex // leaf
+	sinks     map[string]*sink
+	followers map[*follower]bool
+	users     int // holds on sinks
+	done      bool
+}
+
+// Open opens the log directory.
+func Open(o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Report == nil {
+		o.Report = func(string, error) {}
+	}
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make log directory %q: %w; set log_dir to a place that can be written", o.Dir, cause(err))
+	}
+	d, err := openDir(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log directory %q: %w; set log_dir to a directory that can be written", o.Dir, err)
+	}
+	if err := d.safe(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return &Store{
+		now: o.Now, report: o.Report, dir: d, closed: make(chan struct{}),
+		write: syscall.Write, look: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
+		sinks: map[string]*sink{}, followers: map[*follower]bool{},
+	}, nil
+}
+
+// safe refuses a directory that cannot be written, and as root one that others can write: they could put files of their
+// own where stay writes.
+func (d *dir) safe() error {
+	var st syscall.Stat_t
+	if err := d.at(func(at int) error { return syscall.Fstat(at, &st) }); err != nil {
+		return d.problem("stat", "", err)
+	}
+	const writeExecute = 3 // W_OK|X_OK, access(2)
+	if err := d.at(func(at int) error { return syscall.Faccessat(at, ".", writeExecute, 0) }); err != nil {
+		return fmt.Errorf("use log directory %q: %w; chown it to the user stay runs as, or set log_dir", d.path, err)
+	}
+	if os.Geteuid() == 0 && st.Mode&0o002 != 0 {
+		return fmt.Errorf("use log directory %q: everybody can write to it; chmod o-w it, or set log_dir", d.path)
+	}
+	return nil
+}
+
+// Stream takes over pipe, the nonblocking read end of the output of generation gen of name, and copies it until its end.
+// p holds for the name from now on. Two generations of one name may write at once.
+func (s *Store) Stream(name string, gen uint64, pipe *os.File, p Policy) *Stream {
+	st := &Stream{store: s, gen: gen, pipe: pipe, done: make(chan struct{})}
+	sk, err := s.hold(name)
+	if err != nil {
+		s.report(name, err)
+		pipe.Close()
+		close(st.done)
+		return st
+	}
+	st.sink = sk
+	sk.setPolicy(p)
+	at := sk.place()
+	s.tell(func(f *follower) { f.started(sk, at) })
+	go st.run()
+	return st
+}
+
+// Changed tells followers that the names they asked for may be others now.
+func (s *Store) Changed() { s.tell((*follower).change) }
+
+// Close ends the followers, after what is written by now, and refuses new streams. It waits for nothing: streams end with
+// their pipes, and the directory's descriptor goes with the last of them.
+func (s *Store) Close() {
+	s.mu.Lock()
+	first, idle := !s.done, s.users == 0
+	s.done = true
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	close(s.closed)
+	if idle {
+		s.dir.close()
+	}
+}
+
+// tell calls say for each follower there is.
+func (s *Store) tell(say func(*follower)) {
+	s.mu.Lock()
+	all := make([]*follower, 0, len(s.followers))
+	for f := range s.followers {
+		all = append(all, f)
+	}
+	s.mu.Unlock()
+	for _, f := range all {
+		say(f)
+	}
+}
+
+// hold returns the sink of name, which stays the same for everybody until each holder called release.
+func (s *Store) hold(name string) (*sink, error) {
+	if !validName(name) {
+		return nil, fmt.Errorf("internal error: log of %q: no name of a service", name)
+	}
+	var made *sink
+	for {
+		s.mu.Lock()
+		if s.done {
+			s.mu.Unlock()
+			return nil, fmt.Errorf("internal error: log of %q: the logs are closed already", name)
+		}
+		sk := s.sinks[name]
+		if sk == nil && made != nil {
+			sk, s.sinks[name] = made, made
+		}
+		if sk != nil {
+			sk.holders++
+			s.users++
+			s.mu.Unlock()
+			return sk, nil
+		}
+		s.mu.Unlock()
+		made = newSink(s, name)
+	}
+}
+
+// release takes back one hold.
+func (s *Store) release(sk *sink) {
+	s.mu.Lock()
+	sk.holders--
+	s.users--
+	if sk.holders == 0 && !sk.troubled.Load() { // else a problem would be reported again, and never its end
+		delete(s.sinks, sk.name)
+	}
+	last := s.done && s.users == 0
+	s.mu.Unlock()
+	if last {
+		s.dir.close()
+	}
+}

@@ -1,0 +1,131 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Stream is the output of one generation on its way to a file.
+type Stream struct {
+	store *Store
+	sink  *sink
+	gen   uint64
+	pipe  *os.File
+	done  chan struct{}
+
+	// Owned by run.
+	raw      syscall.RawConn
+	take     func(fd uintptr) bool // fill, made once: a closure per read would be garbage
+	chunk    *[chunkSize]byte      // from the pool, only between a read and its write
+	n        int                   // bytes in chunk
+	err      error                 // of the read
+	busy     bool                  // something came since the last look
+	watching bool                  // a look is due: the file is open
+	cut      bool                  // the last byte read was within a line
+}
+
+// chunks are the buffers of reads.
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+// Done is closed when the pipe is at its end and everything is written.
+func (st *Stream) Done() <-chan struct{} { return st.done }
+
+// SetPolicy changes how the name's output is kept, from the next chunk on.
+func (st *Stream) SetPolicy(p Policy) {
+	if st.sink != nil {
+		st.sink.setPolicy(p)
+	}
+}
+
+// run copies until the pipe ends.
+func (st *Stream) run() {
+	defer close(st.done)
+	defer st.store.release(st.sink)
+	defer st.sink.finish(st.gen)
+	defer st.pipe.Close()
+	raw, err := st.pipe.SyscallConn()
+	if err != nil {
+		st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
+		return
+	}
+	st.raw, st.take = raw, st.fill
+	for {
+		err := st.next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			st.rest()
+			continue
+		}
+		if err != nil {
+			st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
+			return
+		}
+		if st.n == 0 {
+			return
+		}
+		st.keep()
+	}
+}
+
+// next waits for output and reads a chunk of it; 0 bytes are the end.
+func (st *Stream) next() error {
+	st.n, st.err = 0, nil
+	if err := st.raw.Read(st.take); err != nil {
+		return err
+	}
+	return st.err
+}
+
+// fill reads once, with a buffer that is given back if there is nothing: what waits in the poller holds none.
+func (st *Stream) fill(fd uintptr) (ready bool) {
+	st.chunk = chunks.Get().(*[chunkSize]byte)
+	for {
+		st.n, st.err = syscall.Read(int(fd), st.chunk[:])
+		if st.err != syscall.EINTR {
+			break
+		}
+	}
+	if st.err == nil && st.n > 0 {
+		return true
+	}
+	st.n = 0
+	chunks.Put(st.chunk)
+	st.chunk = nil
+	return st.err != syscall.EAGAIN
+}
+
+// keep writes the chunk, however long that takes.
+func (st *Stream) keep() {
+	p := st.chunk[:st.n]
+	st.sink.write(st.gen, st.cut, p)
+	st.cut = p[len(p)-1] != '\n'
+	chunks.Put(st.chunk)
+	st.chunk = nil
+	st.busy = true
+	if !st.watching {
+		st.watch()
+	}
+}
+
+// watch asks for a look at the file; a pipe that cannot have deadlines keeps it open only while it writes.
+func (st *Stream) watch() {
+	st.watching = st.pipe.SetReadDeadline(time.Now().Add(st.store.look)) == nil
+	if !st.watching {
+		st.sink.rest()
+	}
+	st.busy = false
+}
+
+// rest closes the file if nothing came between two looks.
+func (st *Stream) rest() {
+	if st.busy {
+		st.watch()
+		return
+	}
+	st.watching = false
+	st.pipe.SetReadDeadline(time.Time{})
+	st.sink.rest()
+}
