@@ -53,3 +53,12 @@ func TestGolden(t *testing.T) {
 		t.Errorf("%d files in testdata, there were more", seen)
 	}
 }
+
+func readTestdata(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -79,10 +79,12 @@ func rlimitOf(s *Service, name, typ string) any {
 			return "unlimited"
 		case typ == "duration":
 			return formatSeconds(l.Value)
-		case typ == "size" && l.Value <= math.MaxInt64:
+		case l.Value > math.MaxInt64: // no file can say this
+			return strconv.FormatUint(l.Value, 10)
+		case typ == "size":
 			return formatSize(int64(l.Value))
 		default:
-			return strconv.FormatUint(l.Value, 10)
+			return int(l.Value)
 		}
 	}
 	return nil
