@@ -93,6 +93,23 @@ func (s *source) say(text string) {
 func (s *source) end() {
 	s.t.Helper()
 	s.w.Close()
+	s.wait()
+}
+
+// lines writes numbered lines and closes the pipe.
+func (s *source) lines(n int, format string, args ...any) {
+	defer s.w.Close()
+	for i := range n {
+		if _, err := fmt.Fprintf(s.w, format+"\n", append(args, i)...); err != nil {
+			s.t.Error(err)
+			return
+		}
+	}
+}
+
+// wait waits until everything is written, after the pipe is closed.
+func (s *source) wait() {
+	s.t.Helper()
 	select {
 	case <-s.s.Done():
 	case <-time.After(patience):

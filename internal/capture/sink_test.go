@@ -206,15 +206,10 @@ func TestManyStreamsKeepEveryLineInOrder(t *testing.T) {
 	sources := make([]*source, streams)
 	for i := range sources {
 		sources[i] = stream(t, s, fmt.Sprintf("web.%d", i+2), 1, Policy{Timestamps: true, MaxSize: 100_000, Keep: 100})
-		go func(src *source) {
-			for n := range lines {
-				fmt.Fprintf(src.w, "line %d\n", n)
-			}
-			src.w.Close()
-		}(sources[i])
+		go sources[i].lines(lines, "line %d")
 	}
 	for i, src := range sources {
-		src.end()
+		src.wait()
 		got, err := s.Tail(fmt.Sprintf("web.%d", i+2), -1)
 		if err != nil {
 			t.Fatal(err)
@@ -240,15 +235,10 @@ func TestManyGenerationsOfOneName(t *testing.T) {
 	for gen := range writers {
 		src := stream(t, s, "web", uint64(gen), Policy{Timestamps: true, MaxSize: 50_000, Keep: 1000})
 		sources = append(sources, src)
-		go func() {
-			for n := range lines {
-				fmt.Fprintf(src.w, "%d %d\n", gen, n)
-			}
-			src.w.Close()
-		}()
+		go src.lines(lines, "%d %d", gen)
 	}
 	for _, src := range sources {
-		src.end()
+		src.wait()
 	}
 	all, err := s.Tail("web", -1)
 	if err != nil {
