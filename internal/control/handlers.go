@@ -1,0 +1,148 @@
+package control
+
+import (
+	"cmp"
+	"slices"
+
+	"example.com/stay/api"
+)
+
+// defaultLines is how many log lines a client gets that does not say.
+const defaultLines = 10
+
+// verbs are what POST /v1/services/{target}/{verb} knows.
+var verbs = []api.Verb{api.Start, api.Stop, api.Restart, api.Reset, api.Signal, api.Wait}
+
+func getVersion(e Engine, q *request) error {
+	return reply(q)(e.Version(q.Context()))
+}
+
+func getServices(e Engine, q *request) error {
+	list, err := e.Status(q.Context(), q.params.Get("target"))
+	if list == nil {
+		list = []api.Instance{} // an array in any case
+	}
+	return reply(q)(list, err)
+}
+
+func getService(e Engine, q *request) error {
+	return reply(q)(e.Show(q.Context(), q.PathValue("name")))
+}
+
+func postCommand(e Engine, q *request) error {
+	c, err := command(q)
+	if err != nil {
+		return err
+	}
+	return reply(q)(e.Do(q.Context(), c))
+}
+
+// command reads a command: the path counts, then the query, then the body.
+func command(q *request) (api.Command, error) {
+	target, verb := q.PathValue("target"), api.Verb(q.PathValue("verb"))
+	c := api.Command{Target: target, Verb: verb}
+	if err := q.decode(&c); err != nil {
+		return c, err
+	}
+	switch {
+	case !slices.Contains(verbs, verb):
+		return c, badRequest("there is no command %q", verb)
+	case c.Target != target || c.Verb != verb:
+		return c, badRequest("the path says %q %q, the body %q %q", verb, target, c.Verb, c.Target)
+	}
+	wait, err := q.flag("wait", !c.NoWait)
+	if err != nil {
+		return c, err
+	}
+	gen, err := q.number("gen")
+	if err != nil {
+		return c, err
+	}
+	c.NoWait = !wait
+	c.Gen = cmp.Or(gen, c.Gen)
+	c.Signal = cmp.Or(q.params.Get("signal"), c.Signal)
+	c.For = cmp.Or(q.params.Get("for"), c.For)
+	return c, nil
+}
+
+func postRun(e Engine, q *request) error {
+	var r api.Run
+	if err := q.decode(&r); err != nil {
+		return err
+	}
+	if len(r.Command) == 0 {
+		return badRequest("a run needs a command")
+	}
+	return reply(q)(e.Run(q.Context(), r))
+}
+
+func postApply(e Engine, q *request) error {
+	if err := q.empty(); err != nil {
+		return err
+	}
+	changes, err := e.Apply(q.Context())
+	if changes == nil {
+		changes = []api.Change{}
+	}
+	return reply(q)(changes, err)
+}
+
+func postShutdown(e Engine, q *request) error {
+	now, err := q.flag("now", false)
+	if err != nil {
+		return err
+	}
+	if err := q.empty(); err != nil {
+		return err
+	}
+	return reply(q)(struct{}{}, e.Shutdown(q.Context(), now))
+}
+
+func getEvents(e Engine, q *request) error {
+	since, err := q.number("since")
+	if err != nil {
+		return err
+	}
+	follow, err := q.flag("follow", false)
+	if err != nil {
+		return err
+	}
+	return q.stream(e.Events(q.Context(), since, follow, func(ev api.Event) error { return q.line(ev) }))
+}
+
+func getLogs(e Engine, q *request) error {
+	n, err := q.integer("n", defaultLines)
+	if err != nil {
+		return err
+	}
+	follow, err := q.flag("follow", false)
+	if err != nil {
+		return err
+	}
+	names := q.params["name"]
+	if name := q.PathValue("name"); name != "" {
+		names = []string{name}
+	}
+	return q.stream(e.Logs(q.Context(), names, n, follow, func(l api.LogLine) error { return q.line(l) }))
+}
+
+// stream ends a stream. One that was cut off, not ended, must look so to the client: its request's context has ended.
+func (q *request) stream(err error) error {
+	if err == nil {
+		err = q.Context().Err()
+	}
+	if err == nil {
+		q.begin() // a stream may be empty
+	}
+	return err
+}
+
+// reply answers with what a method of the engine returned.
+func reply(q *request) func(v any, err error) error {
+	return func(v any, err error) error {
+		if err != nil {
+			return err
+		}
+		return q.answer(v)
+	}
+}
