@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // defaultForkRate lets 1,000 services crash at once and then holds a machine at what it can bear for long.
@@ -26,16 +27,30 @@ var daemonKeys = []daemonKey{
 		func(d *Daemon) *string { return &d.StateDir }),
 	dirKey("log_dir", "Logs; default: /var/log/stay, or .stay/log beside the file.", `"/var/log/stay"`,
 		func(d *Daemon) *string { return &d.LogDir }),
-	{Key: Key{Path: "include", Type: "list of strings", Doc: "More files with services, as patterns relative to the file; for /etc/stay/stay.toml the default is conf.d/*.toml."},
-		example: `["conf.d/*.toml"]`, set: (*daemonDraft).setInclude},
-	{Key: Key{Path: "fork_rate", Type: "rate", Default: `"200/s"`, Doc: "Restarts after a crash over all services; \"\" or \"0/s\": no limit."},
-		example: `"200/s"`, set: (*daemonDraft).setRate},
-	{Key: Key{Path: "fork_rate.rate", Type: "rate", Default: `"200/s"`, Doc: "Restarts after a crash over all services."},
-		example: `"200/s"`, set: (*daemonDraft).setRate},
-	{Key: Key{Path: "fork_rate.burst", Type: "integer", Default: "1000", Doc: "Restarts that may come at once."}, example: "1000",
+	{
+		Key: Key{Path: "include", Type: "list of strings",
+			Doc: "More files with services, as patterns relative to the file. Default for /etc/stay/stay.toml: conf.d/*.toml."},
+		example: `["conf.d/*.toml"]`,
+		set:     (*daemonDraft).setInclude,
+	},
+	{
+		Key: Key{Path: "fork_rate", Type: "rate", Default: `"200/s"`,
+			Doc: `Restarts after a crash over all services; "" or "0/s": no limit.`},
+		example: `"200/s"`,
+		set:     (*daemonDraft).setRate,
+	},
+	{
+		Key:     Key{Path: "fork_rate.rate", Type: "rate", Default: `"200/s"`, Doc: "Restarts after a crash over all services."},
+		example: `"200/s"`,
+		set:     (*daemonDraft).setRate,
+	},
+	{
+		Key:     Key{Path: "fork_rate.burst", Type: "integer", Default: "1000", Doc: "Restarts that may come at once."},
+		example: "1000",
 		set: func(d *daemonDraft, v slot) {
 			assign(&d.ForkRate.Burst, func() (int, bool) { return v.integer(1, math.MaxInt32) })
-		}},
+		},
+	},
 	laterDaemonKey("pid_file", "A file with the number of the daemon's process."),
 	laterDaemonKey("syslog", "Send the daemon's own log to syslog."),
 	laterDaemonKey("kill_brake", "Hang kills over all services."),
@@ -92,9 +107,10 @@ func (l *loader) included(patterns []fileRef) []fileRef {
 			l.errs.add(in.at, "", "include %q: no such file", in.path)
 			l.broken = true
 		}
-		found = slices.Sorted(slices.Values(found))
-		for _, file := range found {
-			if !slices.Contains(seen, file) {
+		for _, file := range slices.Sorted(slices.Values(found)) {
+			if !utf8.ValidString(file) {
+				l.errs.add(in.at, "rename it", "include %q: the name is not UTF-8", file)
+			} else if !slices.Contains(seen, file) {
 				seen = append(seen, file)
 				files = append(files, fileRef{path: file, at: in.at})
 			}

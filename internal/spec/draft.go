@@ -93,7 +93,8 @@ func (d *draft) commandList(v slot) []string {
 	case !ok:
 		return nil
 	case d.shell:
-		v.complainHint(`write the command as one string, or ["sh", "-c", "…"] without shell`, "a list and shell = true exclude each other")
+		v.complainHint(`write the command as one string, or ["sh", "-c", "…"] without shell`,
+			"a list and shell = true exclude each other")
 	case len(words) == 0:
 		v.complain("the command is empty")
 	case words[0] == "":
@@ -191,7 +192,8 @@ func (d *draft) setReadyFD(v slot, number string) {
 	const lowest, highest = 3, 1023 // 0, 1 and 2 are stdin, stdout and stderr
 	fd, err := strconv.Atoi(number)
 	if err != nil || fd < lowest || fd > highest {
-		v.complainHint("for example: "+v.Path+` = "fd:3"`, "descriptor %q is out of range, allowed are %d to %d", shorten(number), lowest, highest)
+		v.complainHint("for example: "+v.Path+` = "fd:3"`, "descriptor %q is out of range, allowed are %d to %d",
+			shorten(number), lowest, highest)
 		return
 	}
 	d.Ready = Ready{When: ReadyFD, FD: fd}
@@ -238,7 +240,8 @@ func (d *draft) setChroot(v slot) {
 
 // setRlimit keeps the limits sorted by name.
 func (d *draft) setRlimit(name string, value uint64) {
-	i, found := slices.BinarySearchFunc(d.Limits.Rlimits, name, func(l Rlimit, name string) int { return strings.Compare(l.Name, name) })
+	byKey := func(l Rlimit, name string) int { return strings.Compare(l.Name, name) }
+	i, found := slices.BinarySearchFunc(d.Limits.Rlimits, name, byKey)
 	if !found {
 		d.Limits.Rlimits = slices.Insert(d.Limits.Rlimits, i, Rlimit{Name: name})
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // inheritedByDefault is what a process can hardly do without.
@@ -32,7 +33,7 @@ func (d *draft) setEnv(v slot) {
 	for _, f := range v.node.fields {
 		e := v
 		e.node, e.Path = f.value, v.Path+"."+f.name
-		if f.name == "" || strings.ContainsAny(f.name, "=\x00") {
+		if f.name == "" || strings.ContainsAny(f.name, "=\x00") || !utf8.ValidString(f.name) {
 			e.add(f.at, "", "key %q: %q cannot be the name of a variable", v.Path, f.name)
 			continue
 		}
@@ -81,12 +82,13 @@ func (d *draft) setInherit(v slot) {
 	}
 }
 
-// join returns the environment: inherited, over it the files in their order, over them env.
+// join returns the environment: inherited, over it the files in their order, over them env. A Config is UTF-8, so
+// inherited variables that are not are left out.
 func (e *environment) join(errs *problems, out *outside) []Var {
 	set := map[string]Var{}
 	for _, entry := range out.Environ {
 		name, value, ok := strings.Cut(entry, "=")
-		if ok && name != "" && e.inherits(name) {
+		if ok && name != "" && e.inherits(name) && utf8.ValidString(entry) {
 			set[name] = Var{name, value, Inherited}
 		}
 	}

@@ -14,8 +14,7 @@ type envReader struct {
 // value ends at the end of the line or at " #", without the blanks around it; in single quotes it is literal, in double
 // quotes \n \r \t \" \\ \$ and \` are known, and both may go over several lines. Nothing is expanded.
 func parseEnvFile(errs *problems, doc *document) []Var {
-	r := &envReader{problems: errs, doc: doc, text: strings.TrimPrefix(string(doc.text), "\ufeff")}
-	doc.text = []byte(r.text)
+	r := &envReader{problems: errs, doc: doc, text: string(doc.text)}
 	var vars []Var
 	for r.at < len(r.text) {
 		if v, ok := r.line(); ok {
@@ -116,7 +115,7 @@ func unescape(c byte) string {
 	case '"', '\\', '$', '`':
 		return string(c)
 	}
-	return "\\" + string(rune(c))
+	return string([]byte{'\\', c})
 }
 
 // end checks that nothing but a comment follows a closing quote.

@@ -23,34 +23,30 @@ func TestGolden(t *testing.T) {
 			continue
 		}
 		seen++
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := "/conf/stay" + ext
-			c, errs := Load(file, files{file: string(text)}.source())
-			if (c == nil) != (len(errs) > 0) {
-				t.Errorf("a configuration and errors, or neither: %v", errs)
-			}
-			got := strings.ReplaceAll(errs.Error(), "/conf/", "")
-			golden := strings.TrimSuffix(name, ext) + ".err"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("errors of %s:\n%s\nwant:\n%s", name, got, want)
-			}
-		})
+		t.Run(filepath.Base(name), func(t *testing.T) { golden(t, filepath.Base(name)) })
 	}
 	if seen < 10 {
 		t.Errorf("%d files in testdata, there were more", seen)
+	}
+}
+
+// golden compares the errors of one file of testdata.
+func golden(t *testing.T, name string) {
+	ext := filepath.Ext(name)
+	file := "/conf/stay" + ext
+	c, errs := Load(file, files{file: readTestdata(t, name)}.source())
+	if (c == nil) != (len(errs) > 0) {
+		t.Errorf("a configuration and errors, or neither: %v", errs)
+	}
+	got := strings.ReplaceAll(errs.Error(), "/conf/", "")
+	want := strings.TrimSuffix(name, ext) + ".err"
+	if *update {
+		if err := os.WriteFile(filepath.Join("testdata", want), []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := readTestdata(t, want); got != want {
+		t.Errorf("errors of %s:\n%s\nwant:\n%s", name, got, want)
 	}
 }
 

@@ -19,7 +19,8 @@ type Key struct {
 func Keys() []Key {
 	var out []Key
 	out = appendKeys(out, "stay.", daemonKeys)
-	out = append(out, Key{Path: "defaults", Type: "table", Doc: "Any key of a service, for all services that do not set it; tables merge key by key."})
+	out = append(out, Key{Path: "defaults", Type: "table",
+		Doc: "Any key of a service, for all services that do not set it; tables merge key by key."})
 	out = appendKeys(out, "service.*.", serviceKeys)
 	return appendKeys(out, "job.*.", jobKeys)
 }
@@ -47,9 +48,6 @@ type key[D any] struct {
 	set     func(D, slot)      // checks the value and puts it in; nil: Later
 	get     func(*Service) any // what literal writes; nil: cannot be shown. Not used by daemonKeys
 }
-
-// starting marks a key whose value a process is started with.
-func (k key[D]) starting() key[D] { k.starts = true; return k }
 
 // known adds names under which people look for the key.
 func (k key[D]) known(as ...string) key[D] { k.also = as; return k }

@@ -93,8 +93,10 @@ var rlimits = []struct {
 // limitKeys declares the keys below limits.
 func limitKeys() []serviceKey {
 	keys := []serviceKey{
-		optionalKey("limits.nice", "Scheduling priority, -20 (first) to 19 (last).", -20, 19, "5", func(s *Service) **int { return &s.Limits.Nice }),
-		optionalKey("limits.oom_score_adj", "Whom the kernel kills first when memory runs out, -1000 (never) to 1000.", -1000, 1000, "500", func(s *Service) **int { return &s.Limits.OOMScoreAdj }),
+		optionalKey("limits.nice", "Scheduling priority, -20 (first) to 19 (last).", -20, 19, "5",
+			func(s *Service) **int { return &s.Limits.Nice }),
+		optionalKey("limits.oom_score_adj", "Whom the kernel kills first when memory runs out, -1000 (never) to 1000.", -1000, 1000,
+			"500", func(s *Service) **int { return &s.Limits.OOMScoreAdj }),
 		laterKey("limits.memory", "Memory of all its processes."),
 		laterKey("limits.cpu", "Processors it can use."),
 		laterKey("limits.tasks", "Processes and threads it can have."),

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // systemFile is the one configuration that has included files by default.
@@ -28,8 +29,8 @@ func Load(file string, src Source) (*Config, Errors) {
 	l := &loader{out: &outside{Source: src}, first: map[string]place{}}
 	l.config = &Config{File: file, Daemon: Dirs(file)}
 	l.config.Daemon.ForkRate = defaultForkRate
-	if !path.IsAbs(file) {
-		l.errs.add(place{&document{file: file}, whole}, "", "the path of the configuration is not absolute")
+	if !path.IsAbs(file) || !utf8.ValidString(file) {
+		l.errs.add(place{&document{file: file}, whole}, "", "the path of the configuration is not absolute, or not UTF-8")
 	} else if doc := l.out.document(&l.errs, file, place{}); doc == nil {
 		l.broken = true
 	} else if path.Base(file) == "Procfile" || path.Ext(file) == ".procfile" {
@@ -137,7 +138,8 @@ func (l *loader) unknownTop(f field) {
 func (l *loader) services(table *node, whole bool) {
 	for _, f := range table.fields {
 		if f.value.kind != tableKind {
-			l.errs.add(f.at, "write [service.NAME] above the keys of a service", "service %q: expected a table, found %s", f.name, f.value.describe())
+			l.errs.add(f.at, "write [service.NAME] above the keys of a service",
+				"service %q: expected a table, found %s", f.name, f.value.describe())
 			continue
 		}
 		d := l.define(f.name, f.at)

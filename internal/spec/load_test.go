@@ -200,6 +200,10 @@ shell = false
 	if a.Command[0] != "/bin/sh" || b.Command[0] != "x" {
 		t.Errorf("commands %q and %q", a.Command, b.Command)
 	}
+}
+
+// TestDefaultsErrors: what is wrong in [defaults] is told once, however many services use it.
+func TestDefaultsErrors(t *testing.T) {
 	_, errs := Load("/srv/stay.toml", files{"/srv/stay.toml": `
 [defaults]
 user = 1.5
@@ -277,5 +281,39 @@ func TestProcfile(t *testing.T) {
 	}
 	if c := fs.loadFile(t, "/other/Procfile"); c.Service("web") == nil {
 		t.Error("a Procfile without .env is not read")
+	}
+}
+
+// TestUTF8: a Config travels as JSON, so nothing else gets into it.
+func TestUTF8(t *testing.T) {
+	const file = "/srv/stay.toml"
+	for _, c := range []struct {
+		name string
+		fs   files
+		want string
+	}{
+		{"toml", files{file: "# ä\n# \xe4\n[service.x]"}, "/srv/stay.toml:2:3: the file is not UTF-8"},
+		{"env file", files{file: "[service.x]\ncommand = \"x\"\nenv_file = [\"e\"]", "/srv/e": "A=1\nB=\xff"}, "/srv/e:2:3: the file is not UTF-8"},
+		{"included", files{file: "[stay]\ninclude = [\"conf.d/*\"]", "/srv/conf.d/\xff": ""}, `stay.toml:2:12: include "/srv/conf.d/\xff": the name`},
+	} {
+		_, errs := Load(file, c.fs.source())
+		wantErrors(t, errs, c.want)
+	}
+	_, errs := Load("/srv/\xff/stay.toml", files{}.source())
+	wantErrors(t, errs, "not UTF-8")
+	_, errs = Load("/srv/Procfile", files{"/srv/Procfile": "web: x \xff"}.source())
+	wantErrors(t, errs, "/srv/Procfile:1:8: the file is not UTF-8")
+	_, errs = NewTransient(Transient{Command: []string{"x", "\xff"}, Env: []string{"A=\xff", "\xff=1"}})
+	wantErrors(t, errs, `key "env.A": the string is not UTF-8`, "cannot be the name", `key "command": the string is not UTF-8`)
+
+	src := files{file: "[service.x]\ncommand = \"x\"\nenv_inherit = true"}.source()
+	src.Environ = []string{"A=1", "B=\xff", "\xff=1"}
+	conf, errs := Load(file, src)
+	if errs != nil || !slices.Equal(env(conf.Services[0]), []string{"A=1"}) {
+		t.Errorf("inherited %v, %v", conf, errs)
+	}
+	bom := files{file: "\ufeff[service.x]\ncommand = \"x\"\nenv_file = [\"e\"]\nenv_inherit = []", "/srv/e": "\ufeffA=1"}
+	if got := env(bom.load(t).Services[0]); !slices.Equal(got, []string{"A=1"}) {
+		t.Errorf("with byte order marks: %q", got)
 	}
 }

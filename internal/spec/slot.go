@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A slot is one value of a file on its way to its field: the node, the key it stands under, and where to complain. Its
@@ -63,8 +64,12 @@ func (v slot) text() (string, bool) {
 	return v.node.text, v.clean(v.node.text)
 }
 
-// clean refuses NUL bytes: neither paths, arguments nor variables can hold them.
+// clean refuses NUL bytes, which neither paths, arguments nor variables can hold, and what is not UTF-8.
 func (v slot) clean(text string) bool {
+	if !utf8.ValidString(text) {
+		v.complainHint("", "the string is not UTF-8")
+		return false
+	}
 	if strings.IndexByte(text, 0) >= 0 {
 		v.complainHint("remove the \\u0000", "the string contains a NUL byte")
 		return false

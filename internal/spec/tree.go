@@ -80,7 +80,6 @@ type builder struct {
 
 // parseTOML returns what stands in doc, as far as it could be read; whole is false after a syntax error.
 func parseTOML(doc *document, errs *problems) (root *node, whole bool) {
-	doc.text = bytes.TrimPrefix(doc.text, []byte("\ufeff"))
 	b := &builder{problems: errs, doc: doc, root: newTable(place{doc, 0}, byHeader)}
 	b.table = b.root
 	var p unstable.Parser

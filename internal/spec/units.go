@@ -159,8 +159,3 @@ func parsePerSecond(text string) (float64, error) {
 	}
 	return n / (float64(size) / float64(time.Second)), nil
 }
-
-// formatPerSecond writes r so that it can be read again.
-func formatPerSecond(r float64) string {
-	return strconv.FormatFloat(r, 'g', -1, 64) + "/s"
-}
