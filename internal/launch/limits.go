@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A resource is one limit of setrlimit(2) under the key that the configuration has for it. Tight ones can stop the Go
-// runtime in its tracks: the stage sets them when it has nothing left to do but exec.
+// A resource is one limit of setrlimit(2) under the key that the configuration has for it.
 type resource struct {
 	key    string
 	number int
-	tight  bool
 }
 
+// resources stand in the order in which they are set: the last three can stop the Go runtime in its tracks, for want of a
+// thread or of memory, and then there must be nothing left to do but exec.
 var resources = [...]resource{
 	{key: "core", number: unix.RLIMIT_CORE},
 	{key: "cpu_time", number: unix.RLIMIT_CPU},
@@ -27,9 +27,9 @@ var resources = [...]resource{
 	{key: "real_time_priority", number: unix.RLIMIT_RTPRIO},
 	{key: "resident_set", number: unix.RLIMIT_RSS},
 	{key: "stack", number: unix.RLIMIT_STACK},
-	{key: "processes", number: unix.RLIMIT_NPROC, tight: true},
-	{key: "data", number: unix.RLIMIT_DATA, tight: true},
-	{key: "address_space", number: unix.RLIMIT_AS, tight: true},
+	{key: "processes", number: unix.RLIMIT_NPROC},
+	{key: "data", number: unix.RLIMIT_DATA},
+	{key: "address_space", number: unix.RLIMIT_AS},
 }
 
 // rank returns the place of a resource in the order of setting, and its key.
@@ -42,7 +42,7 @@ func rank(number int) (int, string) {
 	return -1, strconv.Itoa(number)
 }
 
-// inOrder returns the limits with the tight ones last.
+// inOrder returns the limits in the order of resources; one that is not there comes first, to be refused by the kernel.
 func inOrder(limits []Rlimit) []Rlimit {
 	sorted := append([]Rlimit(nil), limits...)
 	sort.SliceStable(sorted, func(i, k int) bool {

@@ -2,7 +2,7 @@ package launch
 
 import "golang.org/x/sys/unix"
 
-// local file systems, by the magic number of statfs(2): those whose files come from this machine alone, so that a read
+// localMagic are file systems, by the magic number of statfs(2), whose files come from this machine alone, so that a read
 // ends when a disk does. What is not listed (nfs, smb, fuse, 9p, ceph, afs, autofs, …, and whatever comes next) may wait
 // for a network or another process.
 var localMagic = map[uint32]bool{

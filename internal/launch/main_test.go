@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -73,7 +72,6 @@ func (s stage) runJSON(t *testing.T, data []byte) outcome {
 	cmd.Env = []string{roleEntry}
 	cmd.ExtraFiles = []*os.File{plan, w}
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = s.attr
 	if s.blocked {
 		defer block(t, unix.SIGUSR1)()
 	}

@@ -286,7 +286,6 @@ func TestStageChroot(t *testing.T) {
 }
 
 func TestStageRefusedWithoutRoot(t *testing.T) {
-	attr := &syscall.SysProcAttr{}
 	if os.Geteuid() == 0 {
 		t.Skip("needs to be unprivileged")
 	}
@@ -307,7 +306,7 @@ func TestStageRefusedWithoutRoot(t *testing.T) {
 	for _, test := range tests {
 		p := shell("echo must not run")
 		test.change(&p)
-		o := stage{attr: attr}.run(t, p)
+		o := stage{}.run(t, p)
 		if o.failure == nil || o.failure.Stage != test.stage || o.out != "" {
 			t.Errorf("%s: failure %v, output %q", test.stage, o.failure, o.out)
 		}
