@@ -39,7 +39,6 @@ type outcome struct {
 
 // A stage is the exec stage as a child of the test.
 type stage struct {
-	attr    *syscall.SysProcAttr
 	pipe    bool   // the plan comes through a pipe
 	wrap    string // a shell runs this before the stage
 	blocked bool   // USR1 is blocked at the start of the stage
