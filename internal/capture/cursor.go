@@ -94,8 +94,11 @@ func (f *follower) read(c *cursor, at place) (more bool, err error) {
 		f.skip(c, at)
 		return true, nil
 	case old:
+		if at.base > c.number+1 {
+			err = f.gap(c, errLost)
+		}
 		f.skip(c, at)
-		return true, nil
+		return true, err
 	}
 	return more, nil
 }

@@ -55,6 +55,7 @@ type follower struct {
 	bell  chan struct{} // one token: there may be something new
 
 	mu      sync.Mutex // leaf
+	gone    bool
 	changed bool
 	starts  map[string]start // of names that are not followed
 
@@ -65,9 +66,9 @@ type follower struct {
 	cursors map[string]*cursor
 }
 
-// A start is where a stream began to write.
+// A start is where a stream began to write. The sink is held: the numbers of a place mean nothing in another.
 type start struct {
-	sink *sink // only to be compared: its numbers mean nothing in another
+	sink *sink
 	at   place
 }
 
@@ -87,13 +88,37 @@ func (f *follower) change() {
 
 // started remembers the first place of a stream for when its name is followed.
 func (f *follower) started(k *sink, at place) {
+	if _, err := f.store.hold(k.name); err != nil {
+		return // closed
+	}
 	f.mu.Lock()
-	if _, known := f.starts[k.name]; !known {
+	_, known := f.starts[k.name]
+	keep := !known && !f.gone
+	if keep {
 		f.starts[k.name] = start{k, at}
 	}
 	f.changed = true
 	f.mu.Unlock()
+	if !keep {
+		f.store.release(k)
+	}
 	f.wake()
+}
+
+// forget drops the starts of names that need none any more.
+func (f *follower) forget(unneeded func(name string) bool) {
+	var drop []*sink
+	f.mu.Lock()
+	for name, from := range f.starts {
+		if unneeded(name) {
+			drop = append(drop, from.sink)
+			delete(f.starts, name)
+		}
+	}
+	f.mu.Unlock()
+	for _, k := range drop {
+		f.store.release(k)
+	}
 }
 
 // pass looks once at every name.
@@ -148,11 +173,7 @@ func (f *follower) refresh(ctx context.Context, names []string) error {
 		}
 	}
 	f.order, f.first = order, false
-	f.mu.Lock()
-	for name := range wanted {
-		delete(f.starts, name)
-	}
-	f.mu.Unlock()
+	f.forget(func(name string) bool { return wanted[name] })
 	return nil
 }
 
@@ -164,29 +185,26 @@ func (f *follower) begin(ctx context.Context, name string) (*cursor, error) {
 	}
 	c := &cursor{sink: k}
 	f.cursors[name] = c
-	k.attach(f)
+	at := k.attach(f)
 	f.mu.Lock()
 	from, started := f.starts[name]
 	f.mu.Unlock()
 	if started && !f.first {
-		if from.sink != k {
-			from.at = k.born
-		}
 		c.number, c.off = from.at.number, from.at.end
 		return c, nil
 	}
-	return c, f.beginWithTail(ctx, c)
+	return c, f.beginWithTail(ctx, c, at)
 }
 
 // beginWithTail waits while the files of a name change their names.
-func (f *follower) beginWithTail(ctx context.Context, c *cursor) error {
+func (f *follower) beginWithTail(ctx context.Context, c *cursor, at place) error {
 	defer f.wake() // the token taken here may have been about something else
 	for {
-		err := f.tail(c)
+		err := f.tail(c, at)
 		if err != errMoving {
 			return err
 		}
-		if !c.sink.place().rotating {
+		if at = c.sink.place(); !at.rotating {
 			continue
 		}
 		select {
@@ -197,10 +215,12 @@ func (f *follower) beginWithTail(ctx context.Context, c *cursor) error {
 	}
 }
 
-// tail tells the last lines before what is new, and leaves c at what is new.
-func (f *follower) tail(c *cursor) error {
-	at := c.sink.place()
-	c.number, c.off = at.number, at.end
+// tail tells the last lines before at, and leaves c there, or at the beginning of the line that is unfinished there.
+func (f *follower) tail(c *cursor, at place) error {
+	c.number, c.off, c.newline = at.number, at.end, true
+	if f.n == 0 && !at.partial {
+		return nil
+	}
 	h := history{dir: f.store.dir, name: c.sink.name, block: f.block}
 	defer h.close()
 	file, err := c.sink.reader(at.number)
@@ -215,7 +235,7 @@ func (f *follower) tail(c *cursor) error {
 			}
 		}
 		h.begin(file, end)
-		c.off, c.newline = end, !at.partial
+		c.off = end
 	case err != errLost:
 		return f.gap(c, err)
 	}
@@ -247,16 +267,21 @@ func (f *follower) leave() {
 	f.store.mu.Lock()
 	delete(f.store.followers, f)
 	f.store.mu.Unlock()
+	f.mu.Lock()
+	f.gone = true
+	f.mu.Unlock()
+	f.forget(func(string) bool { return true })
 	for _, c := range f.cursors {
 		f.drop(c)
 	}
 }
 
-// attach lets f be woken by what is written.
-func (k *sink) attach(f *follower) {
+// attach lets f be woken by what is written after the place it returns.
+func (k *sink) attach(f *follower) place {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.bells = append(append([]*follower(nil), k.bells...), f)
-	k.mu.Unlock()
+	return k.state
 }
 
 func (k *sink) detach(f *follower) {

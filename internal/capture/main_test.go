@@ -96,11 +96,11 @@ func (s *source) end() {
 	s.wait()
 }
 
-// lines writes numbered lines and closes the pipe.
-func (s *source) lines(n int, format string, args ...any) {
+// lines writes n numbered lines and closes the pipe.
+func (s *source) lines(n int, head string) {
 	defer s.w.Close()
 	for i := range n {
-		if _, err := fmt.Fprintf(s.w, format+"\n", append(args, i)...); err != nil {
+		if _, err := fmt.Fprintf(s.w, "%s %d\n", head, i); err != nil {
 			s.t.Error(err)
 			return
 		}

@@ -14,7 +14,6 @@ type sink struct {
 	store    *Store
 	name     string
 	holders  int         // guarded by Store.mu
-	born     place       // as it was made, never changed
 	troubled atomic.Bool // a problem was reported, and not yet its end
 
 	// turn is the right to write. It is held until a chunk is written, also while a full disk is waited for: another
@@ -61,7 +60,6 @@ func newSink(s *Store, name string) *sink {
 	} else {
 		k.file, k.size, k.state.end = identOf(&st), st.Size, st.Size
 	}
-	k.born = k.state
 	return k
 }
 

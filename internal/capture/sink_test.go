@@ -206,7 +206,7 @@ func TestManyStreamsKeepEveryLineInOrder(t *testing.T) {
 	sources := make([]*source, streams)
 	for i := range sources {
 		sources[i] = stream(t, s, fmt.Sprintf("web.%d", i+2), 1, Policy{Timestamps: true, MaxSize: 100_000, Keep: 100})
-		go sources[i].lines(lines, "line %d")
+		go sources[i].lines(lines, "line")
 	}
 	for i, src := range sources {
 		src.wait()
@@ -235,7 +235,7 @@ func TestManyGenerationsOfOneName(t *testing.T) {
 	for gen := range writers {
 		src := stream(t, s, "web", uint64(gen), Policy{Timestamps: true, MaxSize: 50_000, Keep: 1000})
 		sources = append(sources, src)
-		go src.lines(lines, "%d %d", gen)
+		go src.lines(lines, fmt.Sprint(gen))
 	}
 	for _, src := range sources {
 		src.wait()
