@@ -1,6 +1,9 @@
 package capture
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
 // openCursors is how many files a follower keeps open between two passes. An open file can be read to its end after
 // rotation deleted it; with more names, silent ones are opened when there is something to read.
@@ -67,7 +70,7 @@ func (f *follower) read(c *cursor, at place) (more bool, err error) {
 	end, final := at.end, !at.partial
 	if old {
 		final = true
-		if end, err = c.file.Seek(0, 2); err != nil {
+		if end, err = c.file.Seek(0, io.SeekEnd); err != nil {
 			end = 0
 		}
 	}

@@ -146,6 +146,23 @@ func (d *dir) remove(file string) error {
 	return nil
 }
 
+// safe refuses a directory that cannot be written, and as root one that others can write: they could put files of their
+// own where stay writes.
+func (d *dir) safe() error {
+	var st syscall.Stat_t
+	if err := d.at(func(at int) error { return syscall.Fstat(at, &st) }); err != nil {
+		return d.problem("stat", "", err)
+	}
+	const writeExecute = 3 // W_OK|X_OK, access(2)
+	if err := d.at(func(at int) error { return syscall.Faccessat(at, ".", writeExecute, 0) }); err != nil {
+		return fmt.Errorf("use log directory %q: %w; chown it to the user stay runs as, or set log_dir", d.path, err)
+	}
+	if os.Geteuid() == 0 && st.Mode&0o002 != 0 {
+		return fmt.Errorf("use log directory %q: everybody can write to it; chmod o-w it, or set log_dir", d.path)
+	}
+	return nil
+}
+
 // again makes and opens the directory again, after somebody removed it.
 func (d *dir) again() error {
 	if err := os.MkdirAll(d.path, 0o750); err != nil {
@@ -160,7 +177,7 @@ func (d *dir) again() error {
 	d.f = f
 	d.mu.Unlock()
 	old.Close()
-	return nil
+	return d.safe()
 }
 
 // close gives the descriptor back.

@@ -274,6 +274,7 @@ func TestFollowWhenTheFileIsTakenAway(t *testing.T) {
 		s, _ := newStore(t)
 		src := stream(t, s, "web", 1, raw)
 		r := follow(t, s, only("web"), 0)
+		eventually(t, "it follows", func() bool { return s.following("web") == 1 })
 		src.say("one\n")
 		r.want("one")
 		var err error

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -128,7 +129,7 @@ func (h *history) older() (bool, error) {
 			if f == nil {
 				return false, nil
 			}
-			end, err := f.Seek(0, 2)
+			end, err := f.Seek(0, io.SeekEnd)
 			if err != nil {
 				f.Close()
 				return false, err

@@ -112,44 +112,46 @@ var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
 func (k *sink) write(gen uint64, cut bool, chunk []byte) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
-	for {
-		err := k.open()
-		if err == nil {
-			break
-		}
+	for err := k.open(); err != nil; err = k.open() {
 		k.wait(err)
 	}
-	p := k.getPolicy()
-	var head []byte
-	if p.Timestamps {
-		head = k.stamp.at(k.store.now())
-	}
+	how := k.getPolicy()
 	mine := k.mid && k.owned && k.owner == gen
+	foreign := k.mid && !mine
+	resume := cut && !mine
 	if !mine {
 		k.line = text{}
 	}
-	raw := !p.Timestamps && (mine || !k.mid && !cut) && k.line.fits(chunk)
-	interrupted := k.mid && !mine
 	k.owner, k.owned = gen, true
-	if raw {
+	if !how.Timestamps && !foreign && !resume && k.line.fits(chunk) {
 		k.line.pass(chunk)
-		k.append(chunk, p)
+		k.append(chunk, how)
 		return
 	}
+	k.layOut(chunk, how, foreign, resume)
+}
+
+// layOut formats a chunk and appends it. With foreign, the unfinished line of somebody else is ended first; with resume,
+// the chunk continues a line that stands further up.
+func (k *sink) layOut(chunk []byte, how Policy, foreign, resume bool) {
 	page := pages.Get().(*[pageSize]byte)
+	defer pages.Put(page)
+	var head []byte
+	if how.Timestamps {
+		head = k.stamp.at(k.store.now())
+	}
 	out := page[:0]
-	if interrupted {
+	if foreign {
 		out = append(out, '\n')
 	}
-	if cut && !mine {
+	if resume {
 		out = k.line.resume(out, head)
 	}
 	for len(chunk) > 0 {
 		out, chunk = k.line.lay(out, chunk, head)
-		k.append(out, p)
+		k.append(out, how)
 		out = page[:0]
 	}
-	pages.Put(page)
 }
 
 // append writes p whole, however long that takes.

@@ -72,23 +72,6 @@ func Open(o Options) (*Store, error) {
 	}, nil
 }
 
-// safe refuses a directory that cannot be written, and as root one that others can write: they could put files of their
-// own where stay writes.
-func (d *dir) safe() error {
-	var st syscall.Stat_t
-	if err := d.at(func(at int) error { return syscall.Fstat(at, &st) }); err != nil {
-		return d.problem("stat", "", err)
-	}
-	const writeExecute = 3 // W_OK|X_OK, access(2)
-	if err := d.at(func(at int) error { return syscall.Faccessat(at, ".", writeExecute, 0) }); err != nil {
-		return fmt.Errorf("use log directory %q: %w; chown it to the user stay runs as, or set log_dir", d.path, err)
-	}
-	if os.Geteuid() == 0 && st.Mode&0o002 != 0 {
-		return fmt.Errorf("use log directory %q: everybody can write to it; chmod o-w it, or set log_dir", d.path)
-	}
-	return nil
-}
-
 // Stream takes over pipe, the nonblocking read end of the output of generation gen of name, and copies it until its end.
 // p holds for the name from now on. Two generations of one name may write at once.
 func (s *Store) Stream(name string, gen uint64, pipe *os.File, p Policy) *Stream {

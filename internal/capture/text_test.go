@@ -23,11 +23,12 @@ func TestLayIsTheSameHoweverTheTextIsDivided(t *testing.T) {
 				for _, room := range []int{100, 4096, pageSize} {
 					var got bytes.Buffer
 					var at text
+					page := make([]byte, room)
 					for rest := []byte(in); len(rest) > 0; {
 						part := rest[:min(step, len(rest))]
 						rest = rest[len(part):]
 						for len(part) > 0 {
-							out, left := at.lay(make([]byte, 0, room), part, []byte(head))
+							out, left := at.lay(page[:0], part, []byte(head))
 							if len(left) == len(part) || len(out) > room {
 								t.Fatalf("%s: no progress, or more than fits: %d of %d bytes", name, len(out), room)
 							}
@@ -57,7 +58,10 @@ func layReference(in, head string) string {
 			b.WriteString(body[:maxLine] + "\n" + head + Mark)
 			body = body[maxLine:]
 		}
-		b.WriteString(body + strings.TrimPrefix(line[len(strings.TrimSuffix(line, "\n")):], ""))
+		b.WriteString(body)
+		if strings.HasSuffix(line, "\n") {
+			b.WriteByte('\n')
+		}
 	}
 	return b.String()
 }

@@ -71,10 +71,8 @@ func TestFullDiskLosesNothingAndIsReportedOnce(t *testing.T) {
 
 func TestFullDiskHoldsTheServiceNotTheOthers(t *testing.T) {
 	s, _ := newStore(t)
-	full := &atomic.Bool{}
+	var full atomic.Bool
 	full.Store(true)
-	var bad atomic.Int64
-	bad.Store(-1)
 	s.write = func(fd int, p []byte) (int, error) {
 		if strings.HasPrefix(string(p), "bad") && full.Load() {
 			return -1, syscall.ENOSPC
