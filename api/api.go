@@ -4,6 +4,9 @@ package api
 
 import "time"
 
+// Version is the version of stay that this module is.
+const Version = "0.1.0"
+
 // A State is what an operator is told of an instance; the engine's own phases are finer.
 type State string
 

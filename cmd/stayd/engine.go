@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/control"
+	"example.com/stay/internal/engine"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+)
+
+func engineMain(args []string) int {
+	setName("stayd-engine")
+	var k keeperFlags
+	flags := k.set()
+	conn := flags.Int("conn", -1, "descriptor of the connection to the keeper")
+	memory := flags.String("memory", "", "the memory directory")
+	id := flags.String("id", "", "short name of this daemon")
+	fresh := flags.Bool("fresh", false, "forget the records of the units")
+	_ = flags.Parse(args)
+	catch()
+	log := slog.New(slog.NewTextHandler(newQueue(os.Stderr), nil)).With("process", "engine")
+	syscall.CloseOnExec(*conn)
+	err := engine.Run(engine.Options{
+		Conn:      keeper.NewConn(*conn),
+		Version:   api.Version,
+		Fresh:     *fresh,
+		Load:      k.load,
+		Only:      list(k.only),
+		MemoryDir: *memory,
+		Socket:    filepath.Join(k.runtimeDir, socketName),
+		ID:        *id,
+		Log:       log,
+		Serve:     func(l net.Listener, e *engine.Engine) error { return control.Serve(context.Background(), l, e) },
+	})
+	if err != nil {
+		os.Stderr.WriteString("stay: engine: " + err.Error() + "\n")
+		return 1
+	}
+	return 0
+}
+
+func (k *keeperFlags) load() (*spec.Config, spec.Errors) {
+	if k.transient {
+		return empty(k.dir), nil
+	}
+	return load(k.file)
+}
+
+// catch throws away every signal that would end the engine: it ends when the keeper says so.
+func catch() {
+	rest := make(chan os.Signal, 1)
+	signal.Notify(rest, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1,
+		syscall.SIGUSR2, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGXFSZ)
+	go func() {
+		for range rest {
+		}
+	}()
+}

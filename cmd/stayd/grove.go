@@ -1,0 +1,45 @@
+package main
+
+import (
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/proctree"
+)
+
+// A grove shows the keeper a forest of package proctree.
+type grove struct{ *proctree.Forest }
+
+// Plant prepares a tree.
+func (g grove) Plant(name string) (keeper.Tree, error) {
+	t, err := g.Forest.Plant(name)
+	if err != nil {
+		return nil, err
+	}
+	return tree{t}, nil
+}
+
+type tree struct{ *proctree.Tree }
+
+// Rooted tells the tree its main process.
+func (t tree) Rooted(pid int, mark string, out uint64) {
+	start, _ := proctree.StartTime(pid) // one that has ended already is not reaped yet, so this works for it too
+	t.Tree.Rooted(proctree.Root{Pid: pid, Start: start, Mark: mark, Out: out})
+}
+
+// Signal signals all of the tree, or the process group of its main process.
+func (t tree) Signal(sig unix.Signal, group bool) error {
+	if group {
+		return t.SignalGroup(sig)
+	}
+	return t.Tree.Signal(sig)
+}
+
+// Members are the live processes of the tree.
+func (t tree) Members() []keeper.Member {
+	var list []keeper.Member
+	for _, m := range t.Tree.Members() {
+		list = append(list, keeper.Member(m))
+	}
+	return list
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/proctree"
+	"example.com/stay/internal/spec"
+)
+
+func init() {
+	// The first thread is kept out of everything: the kernel gives orphans to it (see package keeper).
+	if len(os.Args) > 1 && os.Args[1] == "keeper" {
+		runtime.LockOSThread()
+	}
+}
+
+// keeperFlags are those of the first life of a keeper; the second has what it found out, as flags too.
+type keeperFlags struct {
+	file, only, dir       string
+	foreground, transient bool
+	runtimeDir, stateDir  string
+	logDir                string
+}
+
+func (k *keeperFlags) set() *flag.FlagSet {
+	f := flag.NewFlagSet("keeper", flag.ExitOnError)
+	f.StringVar(&k.file, "file", "", "the configuration")
+	f.StringVar(&k.only, "only", "", "start these services instead of all that are enabled")
+	f.StringVar(&k.dir, "dir", "", "with --transient: the directory that gets a .stay")
+	f.BoolVar(&k.foreground, "foreground", false, "log to standard error")
+	f.BoolVar(&k.transient, "transient", false, "no file: only what `stay run` brings")
+	f.StringVar(&k.runtimeDir, "runtime-dir", "", "internal")
+	f.StringVar(&k.stateDir, "state-dir", "", "internal")
+	f.StringVar(&k.logDir, "log-dir", "", "internal")
+	return f
+}
+
+func keeperMain(args []string) int {
+	var k keeperFlags
+	_ = k.set().Parse(args)
+	exe, err := ownFile()
+	if err != nil {
+		return refuse(err, "is /proc mounted?")
+	}
+	if k.runtimeDir == "" {
+		return firstLife(k, exe)
+	}
+	return secondLife(k, exe)
+}
+
+// ownFile opens stayd's own program, high enough not to be in the way of a service's descriptors.
+func ownFile() (*os.File, error) {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 100)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "stayd"), nil
+}
+
+// firstLife reads the configuration for the directories in it, and goes on in a second life that has an empty heap and
+// clean signals.
+func firstLife(k keeperFlags, exe *os.File) int {
+	cfg := empty(k.dir)
+	if !k.transient {
+		file, err := findConfig(k.file)
+		if err != nil {
+			return refuse(err, "write a stay.toml, or name a file with --file")
+		}
+		var errs spec.Errors
+		if cfg, errs = load(file); len(errs) > 0 {
+			return refuse(errs, "")
+		}
+		k.file = file
+	}
+	argv := []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir,
+		"--runtime-dir", cfg.Daemon.RuntimeDir, "--state-dir", cfg.Daemon.StateDir, "--log-dir", cfg.Daemon.LogDir,
+		"--foreground=" + strconv.FormatBool(k.foreground), "--transient=" + strconv.FormatBool(k.transient)}
+	return refuse(keeper.ExecClean(exe, argv), "")
+}
+
+// secondLife is the keeper.
+func secondLife(k keeperFlags, exe *os.File) int {
+	setName("stayd-keeper")
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
+	unix.Umask(0o022)
+	h, err := settle(k)
+	if err != nil {
+		return refuse(err, "")
+	}
+	if os.Getpid() != 1 {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return refuse(fmt.Errorf("become subreaper: %w", err), "Linux 5.4 or newer is needed")
+		}
+	}
+	log := slog.New(slog.NewTextHandler(newQueue(h.log), nil)).With("process", "keeper")
+	forest, err := proctree.Open(proctree.Options{ID: h.id, Leader: os.Getpid()})
+	if err != nil {
+		return refuse(err, "")
+	}
+	_ = os.Chdir("/")
+	if !k.foreground { // who started us reads the end of our standard error: we are up
+		for fd := 1; fd <= 2; fd++ {
+			_ = unix.Dup3(int(h.log.Fd()), fd, 0)
+		}
+	}
+	log.Info("keeper started", "pid", os.Getpid(), "directory", k.runtimeDir, "trees", forest.Kind())
+	finished := make(chan error)
+	go func() {
+		finished <- keeper.Run(keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log,
+			Held: map[string]*os.File{"lock": h.lock, "control": h.control}})
+	}()
+	err = <-finished
+	forest.Close()
+	h.remove(k)
+	if err != nil {
+		return refuse(err, "")
+	}
+	return 0
+}
+
+// A house is what the keeper has made on disk and in memory.
+type house struct {
+	id            string
+	lock, control *os.File
+	log           *os.File
+	memory        string
+}
+
+// settle makes the directories, takes the lock, opens control socket and log.
+func settle(k keeperFlags) (*house, error) {
+	h := &house{id: idOf(k.runtimeDir)}
+	if err := makeDir(k.runtimeDir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := makeDir(k.logDir, 0o750); err != nil {
+		return nil, err
+	}
+	var err error
+	if h.lock, err = lock(k.runtimeDir); err != nil {
+		return nil, fmt.Errorf("%w\n  use it: stay status, stay up; or end it first: stay down", err)
+	}
+	sign(h.lock)
+	if h.memory, err = memoryDir(k.runtimeDir, h.id); err != nil {
+		return nil, err
+	}
+	if h.log = os.Stderr; !k.foreground {
+		path := filepath.Join(k.logDir, logName)
+		h.log, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o640)
+		if err != nil {
+			return nil, err
+		}
+	}
+	h.control, err = listen(k.runtimeDir)
+	return h, err
+}
+
+func (h *house) engineArgs(k keeperFlags) []string {
+	return []string{"--file", k.file, "--only", k.only, "--dir", k.dir, "--transient=" + strconv.FormatBool(k.transient),
+		"--runtime-dir", k.runtimeDir, "--log-dir", k.logDir, "--memory", h.memory, "--id", h.id}
+}
+
+// remove takes away what a later start would find: socket, memory directory and lock, in this order.
+func (h *house) remove(k keeperFlags) {
+	_ = os.Remove(filepath.Join(k.runtimeDir, socketName))
+	_ = os.RemoveAll(h.memory)
+	_ = os.Remove(filepath.Join(k.runtimeDir, lockName))
+}
+
+// list splits a comma-separated flag.
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}

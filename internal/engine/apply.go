@@ -1,0 +1,302 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/backoff"
+	"example.com/stay/internal/graph"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// build makes services and graph of cfg. Instances that exist keep everything they have.
+func (e *Engine) build(cfg *spec.Config) {
+	old := map[string]*service{}
+	for _, s := range e.services {
+		old[s.spec.Name] = s
+	}
+	e.graph, _ = graph.New(nodes(cfg)) // cycles were refused when it was loaded
+	e.tracker = graph.NewTracker(e.graph)
+	e.services = make([]*service, e.graph.Len())
+	e.dirty, e.unready = nil, nil
+	for _, sp := range cfg.Services {
+		i, _ := e.graph.Index(sp.Name)
+		s := &service{spec: sp, hash: sp.Hash(), index: i}
+		e.services[i] = s
+		if was := old[sp.Name]; was != nil {
+			for _, in := range was.insts {
+				in.svc = s
+				s.insts = append(s.insts, in)
+			}
+		}
+		e.number(s)
+	}
+	for place, i := range e.graph.Order() {
+		e.services[i].order = place
+	}
+	e.version++
+}
+
+// number sees to it that instances 1…n of a service exist, and that those above leave.
+func (e *Engine) number(s *service) {
+	have := map[int]*inst{}
+	for _, in := range s.insts {
+		have[in.number] = in
+		in.leaver = in.number > s.spec.Instances || s.spec.Leaving
+		for _, st := range in.streams {
+			st.SetPolicy(policy(s.spec))
+		}
+	}
+	for n := 1; n <= s.spec.Instances && !s.spec.Leaving; n++ {
+		if have[n] == nil {
+			e.newInst(s, n)
+		}
+	}
+	slices.SortFunc(s.insts, func(a, b *inst) int { return cmp.Compare(a.number, b.number) })
+}
+
+func (e *Engine) newInst(s *service, n int) *inst {
+	in := &inst{name: spec.InstanceName(s.spec.Name, n), number: n, svc: s, heapIndex: -1, notifyUID: -1, u: unit.Unit{Since: e.now}}
+	e.insts[in.name] = in
+	s.insts = append(s.insts, in)
+	return in
+}
+
+// nodes makes the graph's view of a configuration.
+func nodes(cfg *spec.Config) []graph.Node {
+	list := make([]graph.Node, len(cfg.Services))
+	for i, s := range cfg.Services {
+		list[i] = graph.Node{Name: s.Name, Needs: s.Needs, Wants: s.Wants, After: s.After}
+	}
+	return list
+}
+
+// Cycles returns an error for each cycle in the dependencies of cfg, spelled out.
+func Cycles(cfg *spec.Config) spec.Errors {
+	_, cycles := graph.New(nodes(cfg))
+	var errs spec.Errors
+	for _, c := range cycles {
+		errs = append(errs, spec.Error{File: cfg.File, Message: "dependencies go in a circle: " + c.String(),
+			Hint: "take one of them out, or make it weaker: nobody in a circle can start first"})
+	}
+	return errs
+}
+
+// Apply reads the files again and makes them what runs. On an error nothing changed.
+func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
+	next, errs := e.o.Load()
+	if len(errs) == 0 {
+		errs = Cycles(next)
+	}
+	if len(errs) > 0 {
+		return nil, refuse("refused", errs.Error(), "nothing was changed; see `stay check`")
+	}
+	var changes []api.Change
+	var refused error
+	err := e.do(ctx, func() {
+		if e.daemon.Mode != running {
+			refused = errGoingDown()
+			return
+		}
+		changes = e.apply(next)
+	})
+	return changes, first(err, refused)
+}
+
+// apply makes next what runs. What an engine's death leaves undone follows from comparing, in startWanted.
+func (e *Engine) apply(next *spec.Config) []api.Change {
+	diff := spec.Diff(visible(e.cfg), next)
+	was := e.cfg
+	e.cfg = merged(was, next)
+	if err := e.holdConfig(); err != nil {
+		e.log.Error("apply", "error", err)
+		e.cfg = was
+		return nil
+	}
+	e.bucket = backoff.NewBucket(e.cfg.Daemon.ForkRate)
+	e.build(e.cfg)
+	e.initGraph()
+	var changes []api.Change
+	for _, c := range diff {
+		changes = append(changes, api.Change{Service: c.Service, Action: string(c.Action), Keys: c.Keys})
+		e.carryOut(c, was)
+	}
+	e.event(event{kind: "command", text: "apply: " + summary(changes)})
+	return changes
+}
+
+// carryOut does what one change asks for.
+func (e *Engine) carryOut(c spec.Change, was *spec.Config) {
+	s := e.service(c.Service)
+	if s == nil {
+		return
+	}
+	before := was.Service(c.Service)
+	if before != nil && before.Leaving {
+		before = nil
+	}
+	for _, in := range s.insts {
+		switch {
+		case in.leaver:
+			e.stop(in, false)
+		case before == nil || s.spec.Enabled && !before.Enabled:
+			if s.spec.Enabled {
+				e.startWithNeeds(s.index)
+			}
+		case before.Enabled && !s.spec.Enabled:
+			e.stop(in, false)
+		case in.u.Gen == 0 && in.u.Want == unit.Down && anyWanted(s): // a new number of a service that runs
+			e.step(in, unit.Event{Kind: unit.Start})
+		case c.Action == spec.ActionRestart && in.u.HasProcess() && in.hash != s.hash:
+			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
+		case c.Action == spec.ActionRestart && in.u.Want != unit.Down: // it was not up: what changed may be the cure
+			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
+		}
+	}
+}
+
+func anyWanted(s *service) bool {
+	for _, in := range s.insts {
+		if !in.leaver && in.u.Want != unit.Down {
+			return true
+		}
+	}
+	return false
+}
+
+// visible is cfg as the operator wrote it: without what is leaving and what `stay run` made.
+func visible(cfg *spec.Config) *spec.Config {
+	v := *cfg
+	v.Services = nil
+	for _, s := range cfg.Services {
+		if !s.Leaving && !s.Transient {
+			v.Services = append(v.Services, s)
+		}
+	}
+	return &v
+}
+
+// merged is next with what has to stay for a while: transient services, and those taken out until nothing of them runs.
+func merged(was, next *spec.Config) *spec.Config {
+	m := *next
+	m.Daemon.RuntimeDir, m.Daemon.StateDir, m.Daemon.LogDir = was.Daemon.RuntimeDir, was.Daemon.StateDir, was.Daemon.LogDir
+	m.Services = slices.Clone(next.Services)
+	for _, s := range was.Services {
+		if next.Service(s.Name) != nil {
+			continue
+		}
+		if !s.Transient && !s.Leaving {
+			gone := *s
+			gone.Leaving, gone.Enabled = true, false
+			s = &gone
+		}
+		m.Services = append(m.Services, s)
+	}
+	sortServices(&m)
+	return &m
+}
+
+func sortServices(cfg *spec.Config) {
+	slices.SortFunc(cfg.Services, func(a, b *spec.Service) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// reapLeavers forgets instances that have left, and services without any.
+func (e *Engine) reapLeavers() {
+	again := false
+	for _, s := range e.services {
+		if s.spec.Transient && !s.spec.Leaving && s.insts[0].u.Gen > 0 && s.insts[0].u.Phase == unit.Idle && s.insts[0].u.Want == unit.Down {
+			s.insts[0].leaver = true
+		}
+		kept := s.insts[:0]
+		for _, in := range s.insts {
+			if in.leaver && in.u.Phase == unit.Idle && in.u.Want == unit.Down && len(in.heldBack) == 0 {
+				e.forgetInst(in)
+				continue
+			}
+			kept = append(kept, in)
+		}
+		s.insts = kept
+		again = again || len(kept) == 0
+	}
+	if again {
+		e.dropServices()
+	}
+}
+
+func (e *Engine) forgetInst(in *inst) {
+	e.heap.set(in, 0)
+	e.unqueue(in)
+	if in.notify != nil {
+		in.notify.Close()
+	}
+	e.link.send(&keeper.Message{Kind: keeper.Forget, Unit: in.name})
+	delete(e.insts, in.name)
+	e.version++
+}
+
+// dropServices takes services without instances out of the applied configuration.
+func (e *Engine) dropServices() {
+	cfg := *e.cfg
+	cfg.Services = nil
+	for _, sp := range e.cfg.Services {
+		if s := e.service(sp.Name); s != nil && len(s.insts) > 0 {
+			cfg.Services = append(cfg.Services, sp)
+		}
+	}
+	e.cfg = &cfg
+	if err := e.holdConfig(); err != nil {
+		e.log.Error("hold configuration", "error", err)
+	}
+	e.build(e.cfg)
+	e.initGraph()
+}
+
+// Run makes a transient service and starts it.
+func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
+	sp, errs := spec.NewTransient(spec.Transient{Name: r.Name, Directory: r.Directory, User: r.User, Restart: r.Restart, Ready: r.Ready,
+		StartTimeout: r.StartTimeout, StopTimeout: r.StopTimeout, Command: r.Command, Env: r.Env, Environ: environ()})
+	if len(errs) > 0 {
+		return api.Result{}, refuse("bad-request", errs.Error(), "")
+	}
+	var refused error
+	err := e.do(ctx, func() {
+		switch {
+		case e.daemon.Mode != running:
+			refused = errGoingDown()
+		case e.service(sp.Name) != nil:
+			refused = refuse("conflict", "a service named "+quote(sp.Name)+" is there already",
+				"choose another with --name, or `stay stop "+sp.Name+"` first")
+		default:
+			cfg := *e.cfg
+			cfg.Services = append(slices.Clone(cfg.Services), sp)
+			sortServices(&cfg)
+			e.cfg = &cfg
+			if refused = e.holdConfig(); refused == nil {
+				e.build(e.cfg)
+				e.initGraph()
+			}
+		}
+	})
+	if err = first(err, refused); err != nil {
+		return api.Result{}, err
+	}
+	return e.Do(ctx, api.Command{Target: sp.Name, Verb: api.Start, NoWait: r.NoWait})
+}
+
+func summary(changes []api.Change) string {
+	var parts []string
+	for _, c := range changes {
+		if c.Action != string(spec.ActionSame) {
+			parts = append(parts, c.Action+" "+c.Service)
+		}
+	}
+	if parts == nil {
+		return "nothing changed"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"example.com/stay/internal/backoff"
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/graph"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// Options are all an engine needs.
+type Options struct {
+	Conn      *keeper.Conn
+	Version   string
+	Fresh     bool                                 // forget the records: three engines died of something in them
+	Load      func() (*spec.Config, spec.Errors)   // reads the configuration files
+	Only      []string                             // services to start instead of all that are enabled
+	MemoryDir string                               // for notify sockets; never on a disk
+	Socket    string                               // the control socket's path, for STAY_SOCKET
+	ID        string                               // of this daemon, in the mark of its trees
+	Log       *slog.Logger                         //
+	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
+	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
+}
+
+// An Engine is the state of the loop. Other goroutines reach it through do only.
+type Engine struct {
+	o    Options
+	link link
+
+	cfg      *spec.Config
+	daemon   daemonRecord
+	about    keeper.About
+	graph    *graph.Graph
+	tracker  *graph.Tracker
+	services []*service // by graph index
+	insts    map[string]*inst
+	touched  []*inst    // changed in this batch: orders, records and readers are owed
+	dirty    []*service // their status for the graph is to be computed again
+	unready  []*service // without a ready instance, and needed by somebody
+	heap     deadlines
+	bucket   backoff.Bucket
+	queue    []*inst // due for a crash restart, waiting for the bucket; in the order of the graph
+	queueAt  unit.Time
+	log      *slog.Logger
+	store    *capture.Store
+	events   events
+	version  uint64 // of the snapshot
+	snap     *snapshot
+	now      unit.Time
+	wall     time.Time
+	down     []func() // called when all is down
+	seq      uint64
+
+	requests chan func()
+	facts    chan fact
+	loop     chan struct{} // closed when the loop has ended
+}
+
+// Run recovers or starts, and runs until the keeper is told to shut down, or has gone.
+func Run(o Options) error {
+	if o.Now == nil {
+		o.Now = clocks
+	}
+	e := &Engine{
+		o:        o,
+		link:     link{conn: o.Conn},
+		insts:    map[string]*inst{},
+		log:      o.Log,
+		requests: make(chan func(), 64),
+		facts:    make(chan fact, 256),
+		loop:     make(chan struct{}),
+	}
+	defer close(e.loop)
+	e.tick()
+	control, err := e.recover()
+	if err != nil {
+		return err
+	}
+	go e.link.read(e.facts)
+	e.batch()
+	e.link.send(&keeper.Message{Kind: keeper.Ready})
+	go func() {
+		if err := o.Serve(control, e); err != nil {
+			e.log.Error("control socket", "error", err)
+		}
+	}()
+	if err := e.run(); err != errLeft {
+		return err
+	}
+	return nil
+}
+
+var errKeeperGone = errors.New("the keeper has gone")
+
+// errLeft ends the loop of a daemon that was shut down.
+var errLeft = errors.New("shut down")
+
+func (e *Engine) keeperGone() error {
+	if e.daemon.Left {
+		return errLeft
+	}
+	return errKeeperGone
+}
+
+func (e *Engine) run() error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		e.arm(timer)
+		select { // what the keeper says comes first, datagrams and clients after it
+		case f := <-e.facts:
+			if err := e.fact(f); err != nil {
+				return err
+			}
+		default:
+			select {
+			case f := <-e.facts:
+				if err := e.fact(f); err != nil {
+					return err
+				}
+			case r := <-e.requests:
+				e.tick()
+				r()
+			case <-timer.C:
+				e.tick()
+			}
+		}
+		e.batch()
+		if e.daemon.Mode == goingDown && e.allDown() {
+			e.leave()
+		}
+	}
+}
+
+// tick reads the clocks: everything in one batch happens at one moment.
+func (e *Engine) tick() { e.now, e.wall = e.o.Now() }
+
+// clocks reads the machine's clocks.
+func clocks() (unit.Time, time.Time) { return unit.Time(monotonic()), time.Now() }
+
+// do has the loop run f, and waits until it did. It fails when ctx or the loop ends.
+func (e *Engine) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case e.requests <- func() { f(); close(done) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.loop:
+		return errors.New("the engine is leaving")
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.loop:
+		return errors.New("the engine is leaving")
+	}
+}
+
+// post has the loop run f some time, from a goroutine at the edge.
+func (e *Engine) post(f func()) {
+	select {
+	case e.requests <- f:
+	case <-e.loop:
+	}
+}
+
+// batch makes all that follows from what was stepped: the graph first, until nothing moves any more, then due
+// deadlines, then orders and records, then readers.
+func (e *Engine) batch() {
+	for {
+		e.settleGraph()
+		if !e.dueNow() {
+			break
+		}
+	}
+	for i := 0; i < len(e.touched); i++ {
+		e.flush(e.touched[i])
+	}
+	for _, in := range e.touched {
+		in.touched = false
+		e.publish(in)
+	}
+	e.touched = e.touched[:0]
+	e.reapLeavers()
+}
+
+// leave ends the daemon: everything is down.
+func (e *Engine) leave() {
+	for _, f := range e.down {
+		f()
+	}
+	e.down = nil
+	if e.daemon.Left {
+		return
+	}
+	e.daemon.Left = true
+	e.event(event{kind: "engine", text: "all is down"})
+	e.after(50*time.Millisecond, func() { // the answers to clients go out first
+		e.link.send(&keeper.Message{Kind: keeper.Shutdown})
+	})
+}
+
+// after has the loop run f when d has passed.
+func (e *Engine) after(d time.Duration, f func()) {
+	time.AfterFunc(d, func() { e.post(func() { f() }) })
+}
+
+func (e *Engine) allDown() bool {
+	for _, in := range e.insts {
+		if in.u.Phase != unit.Idle || in.u.Want != unit.Down {
+			return false
+		}
+	}
+	return true
+}
+
+// fail is a refusal to start at all.
+func fail(what string, err error) error { return fmt.Errorf("%s: %w", what, err) }

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/unit"
+)
+
+// fact takes one message of the keeper.
+func (e *Engine) fact(f fact) error {
+	e.tick()
+	if f.err != nil {
+		return e.keeperGone()
+	}
+	defer func() { keeper.CloseAll(f.fds) }()
+	m := f.m
+	switch m.Kind {
+	case keeper.Ping:
+		e.link.send(&keeper.Message{Kind: keeper.Ping})
+		return nil
+	case keeper.Asked:
+		e.asked(m.Signal)
+		return nil
+	}
+	in := e.insts[m.Unit]
+	if in == nil {
+		return nil
+	}
+	switch m.Kind {
+	case keeper.Spawned:
+		e.adoptFiles(in, m.Names, f.fds)
+		f.fds = nil
+		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid})
+	case keeper.SpawnFailed:
+		e.spawnFailed(in, m)
+	case keeper.Exited:
+		if e.holdBack(in, f) {
+			return nil
+		}
+		e.exited(in, m)
+	case keeper.TreeEmpty:
+		if len(in.heldBack) > 0 && m.Gen == in.u.Gen {
+			in.heldBack = append(in.heldBack, fact{m: m})
+			return nil
+		}
+		in.seen = max(in.seen, m.Gen)
+		e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
+	case keeper.MainMoved:
+		e.mainMoved(in, m)
+	case keeper.Refusing:
+		in.refusing = m.Members
+		e.touch(in)
+		e.event(event{kind: "state", in: in, text: "refuses to die: " + members(m.Members)})
+	}
+	return nil
+}
+
+func (e *Engine) exited(in *inst, m *keeper.Message) {
+	if m.Empty {
+		in.seen = max(in.seen, m.Gen)
+	}
+	if m.Gen == in.u.Gen && m.Pid == in.u.Pid {
+		in.lastPid = m.Pid
+	}
+	e.step(in, unit.Event{Kind: unit.Exited, Gen: m.Gen, Pid: m.Pid, Empty: m.Empty, End: endOf(m.Exit)})
+}
+
+func (e *Engine) spawnFailed(in *inst, m *keeper.Message) {
+	in.seen = max(in.seen, m.Gen)
+	end := unit.End{Reason: unit.SpawnError, At: e.now}
+	if f := m.Failure; f != nil {
+		end.Stage, end.Errno, end.Text = f.Stage, f.Errno, f.Detail
+	}
+	e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: m.Gen, End: end})
+}
+
+// endOf reads a wait status.
+func endOf(x *keeper.Exit) unit.End {
+	if x == nil {
+		return unit.End{Reason: unit.KeeperDeath}
+	}
+	s := unix.WaitStatus(x.Status)
+	if s.Signaled() {
+		return unit.End{Reason: unit.Signalled, Signal: int(s.Signal()), Core: s.CoreDump(), At: unit.Time(x.At)}
+	}
+	return unit.End{Reason: unit.ExitCode, Code: s.ExitStatus(), At: unit.Time(x.At)}
+}
+
+// handOver bounds how long the end of a launcher waits for a MAINPID that it sent before it went.
+const handOver = 100 * time.Millisecond
+
+// holdBack keeps the good end of a main process back while word of its successor may be under way: a daemon that forks
+// has its launcher exit 0 right after MAINPID was sent, and the two come by different roads.
+func (e *Engine) holdBack(in *inst, f fact) bool {
+	m := f.m
+	if m.Gen != in.u.Gen || m.Pid != in.u.Pid || in.notify == nil {
+		return false
+	}
+	if in.u.Phase != unit.Starting && in.u.Phase != unit.Ready {
+		return false
+	}
+	if m.Empty || m.Exit == nil || m.Exit.Status != 0 {
+		return false // nobody is left who could be the successor, or no good end
+	}
+	in.heldBack = append(in.heldBack, fact{m: m})
+	gen := in.u.Gen
+	e.after(handOver, func() {
+		if in.u.Gen == gen && !in.moving {
+			e.release(in)
+		}
+	})
+	return true
+}
+
+// release steps what was held back.
+func (e *Engine) release(in *inst) {
+	held := in.heldBack
+	in.heldBack = nil
+	for _, f := range held {
+		if f.m.Kind == keeper.Exited {
+			e.exited(in, f.m)
+		} else {
+			in.seen = max(in.seen, f.m.Gen)
+			e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: f.m.Gen})
+		}
+	}
+}
+
+// mainMoved takes the keeper's word on a MAINPID.
+func (e *Engine) mainMoved(in *inst, m *keeper.Message) {
+	in.moving = false
+	if m.Missing {
+		e.log.Warn("main process refused: it is not of this instance", "unit", in.name, "pid", m.Pid)
+	} else {
+		e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
+	}
+	e.release(in)
+}
+
+// asked acts on a signal that was sent to the keeper.
+func (e *Engine) asked(sig int) {
+	e.link.send(&keeper.Message{Kind: keeper.Acted})
+	if unix.Signal(sig) == unix.SIGHUP {
+		e.event(event{kind: "command", text: "HUP: apply"})
+		go func() {
+			if _, err := e.Apply(backgroundContext()); err != nil {
+				e.log.Error("apply", "error", err)
+			}
+		}()
+		return
+	}
+	e.event(event{kind: "command", text: unix.SignalName(unix.Signal(sig)) + ": down"})
+	e.goDown(false)
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/graph"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// A service is what the engine knows of one service.
+type service struct {
+	spec    *spec.Service
+	hash    string
+	index   int // in the graph
+	order   int // place in the graph's order, dependencies first
+	insts   []*inst
+	status  graph.Status
+	unready unit.Time // since when no instance is ready; 0 while one is
+	wasMet  bool      // what its units were last told
+	wasLost bool
+	marked  bool      // in Engine.dirty
+	lostAt  unit.Time // when that makes it lost to who needs it; 0: nobody does
+	watched bool      // in Engine.unready
+}
+
+// An inst is one instance: its unit and what is around it.
+type inst struct {
+	name   string
+	number int
+	svc    *service
+	leaver bool // to be forgotten when it is idle: its number is above the service's instances, or the service goes
+
+	u       unit.Unit
+	op      uint64
+	seen    uint64
+	act     unit.Action
+	noted   bool // the record changed and was not sent
+	hash    string
+	status  string
+	parked  string
+	touched bool
+	shown   shown
+
+	heapIndex int // -1: not in the heap
+	queued    bool
+
+	streams   map[uint64]*capture.Stream
+	notify    *os.File
+	notifyUID int
+	moving    bool // Main was ordered: ends are held back until its answer
+	heldBack  []fact
+	refusing  []keeper.Member
+	waits     []*wait
+	lastPid   int // main process of the generation before
+}
+
+// step applies one event. A panic parks the unit: its process stays as it is.
+func (e *Engine) step(in *inst, ev unit.Event) {
+	if in.parked != "" && ev.Kind != unit.Restart {
+		return
+	}
+	before := in.u
+	after, act, err := safeStep(in, e.now, ev)
+	if err != nil {
+		in.parked = err.Error()
+		e.log.Error("internal error: unit parked, its process is left as it is", "unit", in.name, "event", ev.Kind.String(), "error", err)
+		e.touch(in)
+		in.noted = true
+		return
+	}
+	if after == before && act.Kind == unit.NoAction {
+		return
+	}
+	if act.Kind != unit.NoAction {
+		if in.act.Kind != unit.NoAction {
+			e.flush(in) // one message carries one order
+		}
+		in.act = act
+	}
+	if before.Phase != unit.Spawning && after.Phase == unit.Spawning {
+		in.status, in.refusing = "", nil
+	}
+	in.u = after
+	in.noted = true
+	e.touch(in)
+	if after.Deadline != before.Deadline || after.Phase != before.Phase {
+		e.heap.set(in, after.Deadline)
+		e.unqueue(in)
+	}
+	e.mark(in.svc)
+}
+
+// safeStep is unit.Step with a panic made an error.
+func safeStep(in *inst, now unit.Time, ev unit.Event) (u unit.Unit, act unit.Action, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v at %.600s", p, debug.Stack())
+		}
+	}()
+	u, act = unit.Step(in.u, in.name, in.svc.spec, now, ev)
+	return u, act, nil
+}
+
+// touch notes that something of the instance changed in this batch.
+func (e *Engine) touch(in *inst) {
+	e.version++
+	if !in.touched {
+		in.touched = true
+		e.touched = append(e.touched, in)
+	}
+}
+
+// flush sends the order that is due, or the record alone.
+func (e *Engine) flush(in *inst) {
+	act := in.act
+	in.act = unit.Action{}
+	switch act.Kind {
+	case unit.NoAction:
+		if in.noted {
+			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
+		}
+	case unit.Spawn:
+		e.prepare(in, act.Gen) // its record goes with the order, when that is ready
+	case unit.Signal:
+		e.sendOrder(in, &keeper.Message{Kind: keeper.SignalTo, Gen: act.Gen, Signal: int(act.Signal), To: string(act.To),
+			Cont: in.u.Phase == unit.Stopping})
+	case unit.KillTree:
+		e.sendOrder(in, &keeper.Message{Kind: keeper.KillTree, Gen: act.Gen})
+	case unit.TakeEvidence: // a later version takes it; until then the verdict goes on at once
+		e.step(in, unit.Event{Kind: unit.EvidenceTaken, Gen: act.Gen})
+		e.flush(in)
+	}
+}
+
+// sendOrder completes m with number, record and what was seen, and sends it.
+func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
+	in.op++
+	in.noted = false
+	m.Unit, m.Op, m.Seen = in.name, in.op, in.seen
+	m.Record = mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status,
+		Parked: in.parked})
+	e.link.send(m)
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"errors"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/keeper"
+)
+
+// A fact is one message of the keeper, or the end of the connection.
+type fact struct {
+	m   *keeper.Message
+	fds []int
+	err error
+}
+
+// A link sends orders without ever making the loop wait: what the keeper does not read at once is sent by a goroutine,
+// in order. What can pile up is bounded by the units: each has few orders until it hears back.
+type link struct {
+	conn *keeper.Conn
+
+	mu      sync.Mutex // a leaf: guards the two below
+	backlog []parcel
+	sending bool
+}
+
+type parcel struct {
+	m   *keeper.Message
+	fds []int // the parcel's own, closed when it was sent
+}
+
+// send sends m. The descriptors stay the caller's.
+func (l *link) send(m *keeper.Message, fds ...int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.sending {
+		err := l.conn.TrySend(m, fds...)
+		if !errors.Is(err, keeper.ErrFull) {
+			return // an error is the keeper's end: the reader sees it too
+		}
+		l.sending = true
+		go l.drain()
+	}
+	p := parcel{m: m}
+	for _, fd := range fds {
+		if dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			p.fds = append(p.fds, dup)
+		}
+	}
+	l.backlog = append(l.backlog, p)
+}
+
+func (l *link) drain() {
+	for {
+		l.mu.Lock()
+		if len(l.backlog) == 0 {
+			l.sending = false
+			l.backlog = nil
+			l.mu.Unlock()
+			return
+		}
+		p := l.backlog[0]
+		l.backlog = l.backlog[1:]
+		l.mu.Unlock()
+		_ = l.conn.Send(p.m, p.fds...) // an error is the keeper's end: the reader sees it too
+		keeper.CloseAll(p.fds)
+	}
+}
+
+// read hands what the keeper says to the loop, to the end of the connection.
+func (l *link) read(facts chan<- fact) {
+	for {
+		m, fds, err := l.conn.Receive()
+		facts <- fact{m, fds, err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// ask sends m and waits for the first answer of kind k: for the start, before the loop runs.
+func (l *link) ask(m *keeper.Message, k keeper.Kind) (*keeper.Message, []int, error) {
+	if err := l.conn.Send(m); err != nil {
+		return nil, nil, err
+	}
+	for {
+		a, fds, err := l.conn.Receive()
+		if err != nil {
+			return nil, nil, err
+		}
+		if a.Kind == k {
+			return a, fds, nil
+		}
+		keeper.CloseAll(fds)
+	}
+}

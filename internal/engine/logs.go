@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/capture"
+)
+
+// Logs calls emit with the last n lines of each instance that targets name, then, if follow, with each new line.
+func (e *Engine) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {
+	names, err := e.names(ctx, targets)
+	if err != nil {
+		return err
+	}
+	line := func(l capture.Line) error { return emit(api.LogLine{Name: l.Name, Time: l.Time, Text: l.Text}) }
+	if follow {
+		return e.store.Follow(ctx, func() []string {
+			if now, err := e.names(ctx, targets); err == nil {
+				names = now
+			}
+			return names
+		}, n, line)
+	}
+	for _, name := range names {
+		lines, err := e.store.Tail(name, n)
+		if err != nil {
+			return refuse("internal", err.Error(), "")
+		}
+		for _, l := range lines {
+			if err := line(l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// names are the instances that targets name, each once.
+func (e *Engine) names(ctx context.Context, targets []string) ([]string, error) {
+	if len(targets) == 0 {
+		targets = []string{"all"}
+	}
+	var names []string
+	var refused error
+	err := e.do(ctx, func() {
+		seen := map[string]bool{}
+		for _, t := range targets {
+			list, err := e.resolve(t)
+			if err != nil {
+				refused = err
+				return
+			}
+			for _, in := range list {
+				if !seen[in.name] {
+					seen[in.name] = true
+					names = append(names, in.name)
+				}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return names, refused
+}
+
+// lastLines are the last lines of output of an instance, for a person who wants to know why it failed.
+func (e *Engine) lastLines(name string, n int) []string {
+	lines, err := e.store.Tail(name, n)
+	if err != nil {
+		return nil
+	}
+	var texts []string
+	for _, l := range lines {
+		texts = append(texts, l.Text)
+	}
+	return texts
+}

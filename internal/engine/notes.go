@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"bytes"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/notify"
+	"example.com/stay/internal/unit"
+)
+
+// adoptFiles takes over descriptors that came from the keeper.
+func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
+	for i, fd := range fds {
+		if i >= len(names) {
+			unix.Close(fd)
+			continue
+		}
+		name, gen := keeper.ParseFileName(names[i])
+		f := os.NewFile(uintptr(fd), in.name+" "+name)
+		switch name {
+		case keeper.LogPipe:
+			e.capture(in, gen, f)
+		case keeper.ReadyPipe:
+			go e.awaitReady(in, gen, f)
+		case "notify":
+			e.takeNotify(in, f, -1)
+		default:
+			f.Close()
+		}
+	}
+}
+
+// capture keeps the output of one generation; when it is complete, nobody needs the pipe any more.
+func (e *Engine) capture(in *inst, gen uint64, pipe *os.File) {
+	st := e.store.Stream(in.name, gen, pipe, policy(in.svc.spec))
+	if in.streams == nil {
+		in.streams = map[uint64]*capture.Stream{}
+	}
+	in.streams[gen] = st
+	go func() {
+		<-st.Done()
+		e.post(func() {
+			delete(in.streams, gen)
+			e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: in.name, Name: keeper.LogPipe, Gen: gen})
+		})
+	}()
+}
+
+// awaitReady waits for the newline on a readiness pipe.
+func (e *Engine) awaitReady(in *inst, gen uint64, f *os.File) {
+	defer f.Close()
+	var buf [256]byte
+	for {
+		n, err := f.Read(buf[:])
+		if bytes.IndexByte(buf[:n], '\n') >= 0 {
+			e.post(func() { e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen}) })
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// takeNotify makes f the notify socket of the instance.
+func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
+	if in.notify != nil {
+		in.notify.Close()
+	}
+	in.notify, in.notifyUID = f, uid
+	go func() {
+		err := notify.Receive(f, func(m notify.Message) {
+			e.post(func() { e.noted(in, f, m) })
+		})
+		if err != nil {
+			e.log.Warn("notify socket", "unit", in.name, "error", err)
+		}
+	}()
+}
+
+// noted acts on one datagram of a service.
+func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
+	if in.notify != f || !in.u.HasProcess() || m.Pid != 0 && m.Pid == in.lastPid && m.Pid != in.u.Pid {
+		return // from a generation that has gone
+	}
+	gen := in.u.Gen
+	if m.HasStatus && m.Status != in.status {
+		in.status, in.noted = m.Status, true
+		e.touch(in)
+	}
+	if m.MainPID > 0 && m.MainPID != in.u.Pid && in.u.Phase != unit.Spawning {
+		in.moving = true
+		in.op++
+		e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: gen, Op: in.op, Pid: m.MainPID})
+	}
+	if m.Ready {
+		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})
+	}
+	if m.Stopping {
+		e.step(in, unit.Event{Kind: unit.StoppingNoted, Gen: gen})
+	}
+}

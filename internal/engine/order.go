@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"example.com/stay/internal/graph"
+	"example.com/stay/internal/unit"
+)
+
+// This file: what the units of one service mean to the services around it.
+
+// mark notes that the service's status has to be computed again.
+func (e *Engine) mark(s *service) {
+	if !s.marked {
+		s.marked = true
+		e.dirty = append(e.dirty, s)
+	}
+}
+
+// settleGraph computes what changed for the graph, tells the units concerned, and repeats until nothing moves.
+func (e *Engine) settleGraph() {
+	for len(e.dirty) > 0 {
+		s := e.dirty[0]
+		e.dirty = e.dirty[1:]
+		s.marked = false
+		status := e.status(s)
+		if status == s.status {
+			continue
+		}
+		settled := status.Settled != s.status.Settled
+		s.status = status
+		for _, i := range e.tracker.Update(s.index, status) {
+			e.tellUnits(e.services[i])
+		}
+		if settled { // who is blocked on it may count as settled itself
+			for _, i := range e.graph.Dependents(s.index) {
+				e.mark(e.services[i])
+			}
+		}
+	}
+}
+
+// tellUnits tells the units of a service what changed around it.
+func (e *Engine) tellUnits(s *service) {
+	met, lost := e.tracker.Met(s.index), e.tracker.Lost(s.index)
+	if met != s.wasMet {
+		s.wasMet = met
+		kind := unit.DepsUnmet
+		if met {
+			kind = unit.DepsMet
+		}
+		for _, in := range s.insts {
+			e.step(in, unit.Event{Kind: kind})
+		}
+	}
+	if lost != s.wasLost {
+		s.wasLost = lost
+		if lost {
+			for _, in := range s.insts {
+				e.step(in, unit.Event{Kind: unit.DepLost})
+			}
+		}
+	}
+	for _, in := range s.insts {
+		if in.u.Held && e.free(s) {
+			e.step(in, unit.Event{Kind: unit.Stop, Now: e.daemon.Now})
+		}
+	}
+}
+
+// free says whether nobody who has to go first is still there.
+func (e *Engine) free(s *service) bool {
+	if e.daemon.Mode == goingDown {
+		return e.daemon.Now || e.tracker.Free(s.index)
+	}
+	return e.tracker.FreeHard(s.index)
+}
+
+// status computes what a service is to its neighbours.
+func (e *Engine) status(s *service) graph.Status {
+	var st graph.Status
+	ready, wanted, settled := 0, 0, true
+	for _, in := range s.insts {
+		if in.u.HasProcess() {
+			st.Live = true
+		}
+		if in.leaver {
+			continue
+		}
+		if in.u.Want != unit.Down {
+			wanted++
+		}
+		switch in.u.Phase {
+		case unit.Ready, unit.Examining, unit.Dumping:
+			ready++
+		case unit.Spawning, unit.Starting:
+			settled = false
+		case unit.Blocked:
+			settled = settled && e.stuck(s)
+		case unit.Stopping, unit.Killing: // on its way to a new generation, if it is wanted
+			settled = settled && in.u.Want == unit.Down
+		}
+	}
+	alive := 0
+	for _, in := range s.insts {
+		if !in.leaver && in.u.Phase != unit.Failed && in.u.Phase != unit.Idle {
+			alive++
+		}
+	}
+	st.Ready = wanted > 0 && ready > 0 && ready == s.spec.Instances
+	st.Settled = st.Ready || settled
+	st.Lost = wanted == 0 || alive == 0
+	e.noteUnready(s, ready > 0)
+	if s.unready != 0 && s.lostAt != 0 && e.now >= s.lostAt {
+		st.Lost = true
+	}
+	return st
+}
+
+// stuck says whether everything that a blocked service waits for has come to rest without being ready: then who only
+// wants it, or comes after it, need not wait.
+func (e *Engine) stuck(s *service) bool {
+	for _, i := range e.tracker.WaitsFor(s.index) {
+		if !e.services[i].status.Settled {
+			return false
+		}
+	}
+	return true
+}
+
+// noteUnready keeps since when a service has had no ready instance, and when that makes it lost: lost_after of the most
+// impatient service that needs it.
+func (e *Engine) noteUnready(s *service, ready bool) {
+	if ready {
+		s.unready, s.lostAt = 0, 0
+		return
+	}
+	if s.unready != 0 {
+		return
+	}
+	s.unready = e.now
+	for _, i := range e.graph.Dependents(s.index) {
+		at := e.now.Add(e.services[i].spec.LostAfter)
+		if s.lostAt == 0 || at < s.lostAt {
+			s.lostAt = at
+		}
+	}
+	if s.lostAt != 0 && !s.watched {
+		s.watched = true
+		e.unready = append(e.unready, s)
+	}
+}
+
+// lostNext is the earliest moment at which a service becomes lost to those that need it, 0 if there is none.
+func (e *Engine) lostNext() unit.Time {
+	var next unit.Time
+	kept := e.unready[:0]
+	for _, s := range e.unready {
+		if s.lostAt == 0 || s.status.Lost {
+			s.watched = false
+			continue
+		}
+		kept = append(kept, s)
+		if s.lostAt <= e.now {
+			e.mark(s)
+		}
+		if next == 0 || s.lostAt < next {
+			next = s.lostAt
+		}
+	}
+	e.unready = kept
+	return next
+}
+
+// initGraph computes where everything stands without telling anybody, then tells each unit what is new to it.
+func (e *Engine) initGraph() {
+	e.dirty = nil
+	for range 2 { // the second round sees through blocked services
+		for _, i := range e.graph.Order() {
+			s := e.services[i]
+			s.marked = false
+			s.status = e.status(s)
+			e.tracker.Update(i, s.status)
+		}
+	}
+	for _, s := range e.services {
+		s.wasMet, s.wasLost = e.tracker.Met(s.index), e.tracker.Lost(s.index)
+		for _, in := range s.insts {
+			switch {
+			case s.wasMet && !in.u.DepsMet:
+				e.step(in, unit.Event{Kind: unit.DepsMet})
+			case !s.wasMet && in.u.DepsMet:
+				e.step(in, unit.Event{Kind: unit.DepsUnmet})
+			}
+			if s.wasLost {
+				e.step(in, unit.Event{Kind: unit.DepLost})
+			}
+			if in.u.Held && e.free(s) {
+				e.step(in, unit.Event{Kind: unit.Stop, Now: e.daemon.Now})
+			}
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/launch"
+	"example.com/stay/internal/notify"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// A prepared is what the edge found out for one spawn.
+type prepared struct {
+	order   keeper.Spawn
+	notify  *os.File // a new notify socket, or nil
+	uid     int
+	failure *keeper.Failure
+}
+
+// prepare has the edge look up program, user and groups, which may take as long as a file system or a name service
+// pleases; the order goes out when it has.
+func (e *Engine) prepare(in *inst, gen uint64) {
+	sp, name, number := in.svc.spec, in.name, in.number
+	have := in.notifyUID
+	if in.notify == nil {
+		have = -1
+	}
+	go func() {
+		p := e.prepareAtEdge(sp, name, number, gen, have)
+		e.post(func() { e.spawnPrepared(in, gen, sp.Hash(), p) })
+	}()
+}
+
+func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen uint64, haveUID int) prepared {
+	mark := fmt.Sprintf("STAY_TREE=%s/%s/%d", e.o.ID, name, gen)
+	socket := filepath.Join(e.o.MemoryDir, name)
+	env := environment(sp, name, number, mark, e.o.Socket)
+	if sp.Ready.When == spec.ReadyNotify {
+		env = append(env, "NOTIFY_SOCKET="+socket)
+	}
+	ready, failure := launch.Prepare(request(sp, env))
+	if failure != nil {
+		return prepared{failure: &keeper.Failure{Stage: failure.Stage, Errno: failure.Errno, Detail: failure.Detail}}
+	}
+	p := prepared{uid: ready.UID, order: keeper.Spawn{UID: ready.UID, GID: ready.GID, Mark: mark}}
+	if ready.Direct {
+		p.order.Exec = &keeper.Exec{Path: ready.Plan.Path, Argv: ready.Plan.Argv, Env: ready.Plan.Env, Dir: ready.Plan.Dir}
+	} else {
+		p.order.Stage = mustJSON(ready.Plan)
+	}
+	switch {
+	case sp.Ready.When == spec.ReadyFD:
+		p.order.Ready = sp.Ready.FD
+	case sp.Ready.When == spec.ReadyNotify && haveUID != ready.UID:
+		f, err := notify.Listen(socket, ready.UID, ready.GID)
+		if err != nil {
+			return prepared{failure: &keeper.Failure{Stage: "notify socket", Detail: err.Error()}}
+		}
+		p.notify = f
+	}
+	return p
+}
+
+// ofAccount are the variables that a login sets from the user's account.
+var ofAccount = map[string]bool{"HOME": true, "USER": true, "LOGNAME": true, "SHELL": true}
+
+// environment is what the service finds: its own variables, then stay's.
+func environment(sp *spec.Service, name string, number int, mark, socket string) []string {
+	env := make([]string, 0, len(sp.Env)+7)
+	for _, v := range sp.Env {
+		if sp.User != "" && v.From == spec.Inherited && ofAccount[v.Name] {
+			continue // the daemon's: package launch sets the user's own
+		}
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return append(env, "STAY_SERVICE="+sp.Name, "STAY_INSTANCE="+name, "STAY_NUMBER="+strconv.Itoa(number), "STAY_SOCKET="+socket, mark)
+}
+
+func request(sp *spec.Service, env []string) launch.Request {
+	r := launch.Request{Command: sp.Command, Dir: sp.Directory, Env: env, User: sp.User, Group: sp.Group, Groups: sp.Groups,
+		Umask: sp.Umask, Nice: sp.Limits.Nice, OOMScoreAdj: sp.Limits.OOMScoreAdj, Chroot: sp.Sandbox.Chroot,
+		NoNewPrivs: sp.Sandbox.NoNewPrivileges}
+	for _, l := range sp.Limits.Rlimits {
+		r.Rlimits = append(r.Rlimits, launch.Limit{Name: l.Name, Value: l.Value})
+	}
+	return r
+}
+
+// spawnPrepared sends the order, unless the unit went on to something else meanwhile.
+func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
+	if in.u.Gen != gen || in.u.Phase != unit.Spawning || e.insts[in.name] != in {
+		if p.notify != nil {
+			p.notify.Close()
+		}
+		return
+	}
+	if p.failure != nil {
+		e.spawnFailed(in, &keeper.Message{Gen: gen, Failure: p.failure})
+		return
+	}
+	if p.notify != nil {
+		e.takeNotify(in, p.notify, p.uid)
+		fd, err := fdOf(p.notify)
+		if err == nil {
+			e.link.send(&keeper.Message{Kind: keeper.Hold, Unit: in.name, Name: "notify", Gen: 0}, fd)
+		}
+	}
+	in.hash = hash
+	in.act = unit.Action{}
+	e.sendOrder(in, &keeper.Message{Kind: keeper.SpawnOrder, Gen: gen, Spawn: &p.order})
+}
+
+// fdOf is the descriptor of f, which stays f's and stays nonblocking (os.File.Fd would make it block).
+func fdOf(f *os.File) (int, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	err = raw.Control(func(n uintptr) { fd = int(n) })
+	return fd, err
+}
+
+func policy(sp *spec.Service) capture.Policy {
+	return capture.Policy{MaxSize: sp.Log.MaxSize, Keep: sp.Log.Keep, Timestamps: sp.Log.Timestamps}
+}

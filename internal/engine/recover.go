@@ -1,0 +1,321 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/internal/backoff"
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// recover brings the engine to where the last one was, or to a first start where there was none.
+func (e *Engine) recover() (net.Listener, error) {
+	hello, fds, err := e.link.ask(&keeper.Message{Kind: keeper.Hello, Version: keeper.Version}, keeper.Hello)
+	if err != nil {
+		return nil, fail("keeper", err)
+	}
+	keeper.CloseAll(fds)
+	if hello.Version != keeper.Version {
+		return nil, fmt.Errorf("the keeper speaks version %d of the wire, this engine %d: the stayd files were mixed; stop everything with the stay that started it, or install one version",
+			hello.Version, keeper.Version)
+	}
+	e.about = *hello.About
+	control, err := e.fetchControl()
+	if err != nil {
+		return nil, err
+	}
+	first, err := e.fetchConfig()
+	if err != nil {
+		return nil, err
+	}
+	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Report: e.logTrouble})
+	if err != nil {
+		return nil, err
+	}
+	rows, err := e.list()
+	if err != nil {
+		return nil, err
+	}
+	e.bucket = backoff.NewBucket(e.cfg.Daemon.ForkRate)
+	e.events.start(e.daemon.Seq)
+	e.build(e.cfg)
+	e.restore(rows)
+	e.initGraph()
+	e.reconcile(rows)
+	e.startWanted(rows, first)
+	text := "engine started"
+	if e.about.Engines > 1 {
+		text = fmt.Sprintf("engine %d took over from the one before", e.about.Engines)
+	}
+	if e.o.Fresh {
+		text += ", fresh: restart counters were lost"
+	}
+	e.event(event{kind: "engine", text: text})
+	return control, nil
+}
+
+func (e *Engine) fetch(name string) (int, error) {
+	m, fds, err := e.link.ask(&keeper.Message{Kind: keeper.Fetch, Name: name}, keeper.Held)
+	if err != nil {
+		return -1, fail("keeper", err)
+	}
+	if m.Missing || len(fds) == 0 {
+		keeper.CloseAll(fds)
+		return -1, os.ErrNotExist
+	}
+	return fds[0], nil
+}
+
+func (e *Engine) fetchControl() (net.Listener, error) {
+	fd, err := e.fetch("control")
+	if err != nil {
+		return nil, fail("control socket", err)
+	}
+	f := os.NewFile(uintptr(fd), "control")
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fail("control socket", err)
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	return l, nil
+}
+
+// fetchConfig takes the applied configuration from the keeper; where there is none, this is the first start, and the
+// files are read.
+func (e *Engine) fetchConfig() (first bool, err error) {
+	fd, err := e.fetch("config")
+	if err == nil {
+		defer unix.Close(fd)
+		data, err := keeper.ReadMemfd(fd)
+		if err != nil {
+			return false, fail("applied configuration", err)
+		}
+		if e.cfg, err = spec.Decode(data); err != nil {
+			return false, fail("applied configuration", err)
+		}
+		return false, nil
+	}
+	cfg, errs := e.o.Load()
+	if len(errs) > 0 {
+		return false, errs
+	}
+	e.cfg = cfg
+	return true, e.holdConfig()
+}
+
+// holdConfig gives the applied configuration to the keeper, for the next engine.
+func (e *Engine) holdConfig() error {
+	data, err := spec.Encode(e.cfg)
+	if err != nil {
+		return err
+	}
+	fd, err := keeper.Memfd("config", data)
+	if err != nil {
+		return err
+	}
+	e.link.send(&keeper.Message{Kind: keeper.Hold, Name: "config"}, fd)
+	unix.Close(fd)
+	return nil
+}
+
+// A rowIn is what the keeper said of one unit.
+type rowIn struct {
+	m      *keeper.Message
+	fds    []int
+	record record
+	known  bool // there is a record, and it could be read
+}
+
+func (e *Engine) list() (map[string]*rowIn, error) {
+	if err := e.link.conn.Send(&keeper.Message{Kind: keeper.List}); err != nil {
+		return nil, fail("keeper", err)
+	}
+	rows := map[string]*rowIn{}
+	for {
+		m, fds, err := e.link.conn.Receive()
+		if err != nil {
+			return nil, fail("keeper", err)
+		}
+		switch m.Kind {
+		case keeper.Row:
+			r := &rowIn{m: m, fds: fds}
+			if len(m.Record) > 0 && !e.o.Fresh {
+				r.known = json.Unmarshal(m.Record, &r.record) == nil
+			}
+			rows[m.Unit] = r
+		case keeper.Listed:
+			e.daemon = daemonRecord{Mode: running, Only: e.o.Only}
+			if len(m.Record) > 0 {
+				if err := json.Unmarshal(m.Record, &e.daemon); err != nil {
+					e.log.Error("internal error: the daemon's record cannot be read", "error", err)
+				}
+			}
+			return rows, nil
+		default:
+			keeper.CloseAll(fds)
+		}
+	}
+}
+
+// restore gives every instance its record. A row that belongs to no service of the configuration any more is of one that
+// was removed or scaled down: it gets an instance of its own, to be stopped and forgotten.
+func (e *Engine) restore(rows map[string]*rowIn) {
+	for name, r := range rows {
+		in := e.insts[name]
+		if in == nil {
+			service, n, ok := spec.ParseInstance(name)
+			s := e.service(service)
+			if !ok || s == nil {
+				e.log.Error("a process of an unknown service is left alone", "unit", name, "pid", r.m.Pid)
+				continue
+			}
+			in = e.newInst(s, n)
+			in.leaver = true
+		}
+		in.op = r.m.Op
+		in.seen = r.m.Seen
+		if r.known {
+			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
+		} else {
+			in.u = rebuilt(r.m, e.now)
+		}
+		e.heap.set(in, in.u.Deadline)
+		e.adoptFiles(in, r.m.Names, r.fds)
+		r.fds = nil
+	}
+}
+
+// rebuilt is a unit of which only the keeper's row is known: its process is there or not, and that is all.
+func rebuilt(m *keeper.Message, now unit.Time) unit.Unit {
+	u := unit.Unit{Gen: m.Gen, Since: now}
+	switch m.State {
+	case keeper.Alive:
+		u.Want, u.Phase, u.Pid, u.Started, u.WasReady = unit.Up, unit.Ready, m.Pid, unit.Time(m.At), true
+	case keeper.InSpawn:
+		u.Want, u.Phase, u.Deadline = unit.Up, unit.Spawning, now.Add(time.Minute)
+	case keeper.Ended:
+		if !m.Empty { // what is left of it has to go before anything new comes
+			u.Want, u.Phase, u.Reason, u.Deadline = unit.Up, unit.Stopping, unit.Signalled, now
+		}
+	}
+	return u
+}
+
+// reconcile steps what happened while no engine was there.
+func (e *Engine) reconcile(rows map[string]*rowIn) {
+	for name, r := range rows {
+		in := e.insts[name]
+		if in == nil {
+			continue
+		}
+		m := r.m
+		if in.u.Phase == unit.Spawning && in.u.Gen > m.Gen {
+			e.spawnAgain(in)
+			continue
+		}
+		if in.u.Gen != m.Gen {
+			continue
+		}
+		if m.Pid != 0 && m.State != keeper.NotBorn && (in.u.Phase == unit.Spawning || in.u.Phase == unit.Killing) && m.State != keeper.InSpawn {
+			e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid})
+		}
+		switch m.State {
+		case keeper.Alive:
+			if m.Pid != in.u.Pid {
+				e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
+			}
+		case keeper.Ended:
+			e.exited(in, m)
+			if m.Empty {
+				e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
+			}
+		case keeper.NotBorn:
+			e.spawnFailed(in, m)
+		case keeper.NoProcess:
+			e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
+		}
+		if in.u.Phase == unit.Killing { // harmless to repeat, and it may not have been said
+			e.flush(in)
+			e.sendOrder(in, &keeper.Message{Kind: keeper.KillTree, Gen: in.u.Gen})
+		}
+	}
+}
+
+// spawnAgain is for a unit whose Spawn was decided but never reached the keeper.
+func (e *Engine) spawnAgain(in *inst) {
+	if in.u.Want == unit.Down || in.u.Reason != unit.NoReason {
+		e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: in.u.Gen, End: unit.End{Stage: "fork", Errno: int(unix.ECANCELED)}})
+		return
+	}
+	in.act = unit.Action{Kind: unit.Spawn, Gen: in.u.Gen}
+	e.touch(in)
+}
+
+// startWanted starts what was never started, and carries on with a down or an apply that was under way.
+func (e *Engine) startWanted(rows map[string]*rowIn, first bool) {
+	if first {
+		e.saveDaemon()
+	}
+	if e.daemon.Mode == goingDown {
+		e.goDown(e.daemon.Now)
+		return
+	}
+	want := e.wanted()
+	for _, i := range e.graph.Order() {
+		s := e.services[i]
+		for _, in := range s.insts {
+			switch r := rows[in.name]; {
+			case in.leaver:
+				e.stop(in, false)
+			case r == nil || !r.known && in.u.Phase == unit.Idle:
+				if want[i] {
+					e.step(in, unit.Event{Kind: unit.Start})
+				}
+			case in.u.HasProcess() && in.hash != "" && in.hash != s.hash:
+				e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
+			}
+		}
+	}
+}
+
+// wanted says which services a start of the daemon starts.
+func (e *Engine) wanted() map[int]bool {
+	want := map[int]bool{}
+	for i, s := range e.services {
+		if len(e.daemon.Only) == 0 && s.spec.Enabled && !s.spec.Leaving {
+			e.pull(want, i)
+		}
+	}
+	for _, name := range e.daemon.Only {
+		if i, ok := e.graph.Index(name); ok {
+			e.pull(want, i)
+		}
+	}
+	return want
+}
+
+// pull adds a service and all that it needs or wants.
+func (e *Engine) pull(want map[int]bool, i int) {
+	if want[i] {
+		return
+	}
+	for _, j := range e.graph.Pull(i) {
+		want[j] = true
+	}
+}
+
+// saveDaemon stores the daemon's own record.
+func (e *Engine) saveDaemon() {
+	e.link.send(&keeper.Message{Kind: keeper.Note, Record: mustJSON(e.daemon)})
+}
