@@ -1,0 +1,255 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/stay/api"
+	"example.com/stay/client"
+)
+
+// TestAskedAgain: what can be repeated is, until there is an answer.
+func TestAskedAgain(t *testing.T) {
+	half := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte(`{"instances":[`))
+		panic(http.ErrAbortHandler)
+	}
+	for _, verb := range []api.Verb{api.Start, api.Stop, api.Reset, api.Wait} {
+		s, cl := run(t, die, half, die, answer(api.Result{Instances: []api.Instance{{Name: "web"}}}))
+		r, err := cl.Do(t.Context(), api.Command{Target: "web", Verb: verb})
+		if err != nil || len(r.Instances) != 1 || len(s.questions()) != 4 {
+			t.Errorf("%s: %+v, %v after %d questions", verb, r, err, len(s.questions()))
+		}
+	}
+	s, cl := run(t, die, die, answer([]api.Instance{{Name: "web"}}))
+	if list, err := cl.Status(t.Context(), ""); err != nil || len(list) != 1 || len(s.questions()) != 3 {
+		t.Errorf("status: %v, %v after %d questions", list, err, len(s.questions()))
+	}
+}
+
+func TestNotAskedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ask  func(context.Context, *client.Client) (api.Result, error)
+	}{
+		{"signal", func(ctx context.Context, c *client.Client) (api.Result, error) {
+			return c.Do(ctx, api.Command{Target: "web", Verb: api.Signal, Signal: "USR1"})
+		}},
+		{"run without a name", func(ctx context.Context, c *client.Client) (api.Result, error) {
+			return c.Run(ctx, api.Run{Command: []string{"true"}})
+		}},
+	} {
+		s, cl := run(t, die)
+		_, err := c.ask(t.Context(), cl)
+		var broken *client.Broken
+		if !errors.As(err, &broken) || len(s.questions()) != 1 || !strings.Contains(err.Error(), "may have been done or not") {
+			t.Errorf("%s: %v after %d questions", c.name, err, len(s.questions()))
+		}
+	}
+}
+
+// daemonOf answers GET services with list, and every restart by asking break.
+func daemonOf(list []api.Instance, command http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answer(list)(w, r)
+			return
+		}
+		command(w, r)
+	}
+}
+
+func TestRestartIsOneCommand(t *testing.T) {
+	list := []api.Instance{{Name: "a", Service: "a", Number: 1, Generation: 3}, {Name: "b", Service: "b", Number: 1, Generation: 4}}
+	s, cl := run(t, daemonOf(list, answer(api.Result{Instances: list})))
+	r, err := cl.Do(t.Context(), api.Command{Target: "all", Verb: api.Restart})
+	want := []string{"GET /v1/services?target=all", `POST /v1/services/all/restart {"target":"all","verb":"restart"}`}
+	if err != nil || len(r.Instances) != 2 || !slices.Equal(s.questions(), want) {
+		t.Errorf("%+v, %v; asked %q, want %q", r, err, s.questions(), want)
+	}
+}
+
+// TestRestartRepeated: after a break each instance is asked for by itself, with the generation it had before.
+func TestRestartRepeated(t *testing.T) {
+	list := []api.Instance{
+		{Name: "db", Service: "db", Number: 1, Generation: 0},
+		{Name: "gone", Service: "gone", Number: 1, Generation: 9},
+		{Name: "web", Service: "web", Number: 1, Generation: 3},
+		{Name: "web.2", Service: "web", Number: 2, Generation: 5},
+	}
+	deaths := make(chan struct{}, 3) // this many requests die: the first command, and two of those after it
+	for range cap(deaths) {
+		deaths <- struct{}{}
+	}
+	s, cl := run(t, daemonOf(list, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-deaths:
+			panic(http.ErrAbortHandler)
+		default:
+		}
+		target := strings.Split(r.URL.Path, "/")[3]
+		switch target {
+		case "gone.1":
+			refuse(404, api.Error{Code: "not-found", Message: "no"})(w, r)
+		case "web.2":
+			answer(api.Result{Instances: []api.Instance{{Name: target}}, Failures: []api.Failure{{Name: target}}})(w, r)
+		default:
+			answer(api.Result{Instances: []api.Instance{{Name: target}}})(w, r)
+		}
+	}))
+	r, err := cl.Do(t.Context(), api.Command{Target: "*", Verb: api.Restart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, in := range r.Instances {
+		names = append(names, in.Name)
+	}
+	if !slices.Equal(names, []string{"db.1", "web.1", "web.2"}) || len(r.Failures) != 1 {
+		t.Errorf("the result is %+v", r)
+	}
+	asked := s.questions()
+	slices.Sort(asked)
+	want := []string{
+		`GET /v1/services?target=%2A`,
+		`POST /v1/services/%2A/restart {"target":"*","verb":"restart"}`,
+		`POST /v1/services/db.1/start {"target":"db.1","verb":"start"}`,
+		`POST /v1/services/gone.1/restart {"target":"gone.1","verb":"restart","gen":9}`,
+		`POST /v1/services/web.1/restart {"target":"web.1","verb":"restart","gen":3}`,
+		`POST /v1/services/web.2/restart {"target":"web.2","verb":"restart","gen":5}`,
+	}
+	if len(asked) != len(want)+2 {
+		t.Errorf("%d questions: %q", len(asked), asked)
+	}
+	if got := slices.Compact(asked); !slices.Equal(got, want) {
+		t.Errorf("asked %q; want %q", got, want)
+	}
+}
+
+func TestRunRepeated(t *testing.T) {
+	conflict := refuse(409, api.Error{Code: "conflict", Message: "it is there already"})
+	r := api.Run{Name: "job", Command: []string{"true"}}
+	s, cl := run(t, die, die, conflict, answer(api.Result{Instances: []api.Instance{{Name: "job"}}}))
+	got, err := cl.Run(t.Context(), r)
+	asked := s.questions()
+	if err != nil || len(got.Instances) != 1 || len(asked) != 4 || !strings.HasPrefix(asked[3], "POST /v1/services/job/start") {
+		t.Errorf("%+v, %v; asked %q", got, err, asked)
+	}
+	_, cl = run(t, conflict)
+	var refused *api.Error
+	if _, err := cl.Run(t.Context(), r); !errors.As(err, &refused) || refused.Code != "conflict" {
+		t.Errorf("a conflict at the first question: %v", err)
+	}
+}
+
+func TestEventsResume(t *testing.T) {
+	s, cl := run(t,
+		lines(true, api.Event{Seq: 4}, api.Event{Seq: 5}),
+		die,
+		lines(true, api.Event{Seq: 6}),
+		lines(false, api.Event{Seq: 1030}))
+	var got []uint64
+	err := cl.Events(t.Context(), 3, true, func(e api.Event) error { got = append(got, e.Seq); return nil })
+	want := []string{"GET /v1/events?follow=1&since=3", "GET /v1/events?follow=1&since=5", "GET /v1/events?follow=1&since=5",
+		"GET /v1/events?follow=1&since=6"}
+	if err != nil || !slices.Equal(got, []uint64{4, 5, 6, 1030}) || !slices.Equal(s.questions(), want) {
+		t.Errorf("events %v, %v; asked %q", got, err, s.questions())
+	}
+}
+
+func TestStreamEnds(t *testing.T) {
+	gone := errors.New("the terminal has gone")
+	_, cl := run(t, lines(true, api.Event{Seq: 1}))
+	if err := cl.Events(t.Context(), 0, true, func(api.Event) error { return gone }); err != gone {
+		t.Errorf("an error of emit came back as %v", err)
+	}
+	_, cl = run(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, `{"name":"web","text":"one"}`)
+		fmt.Fprintln(w, `{"error":{"code":"not-found","message":"it has left"}}`)
+	})
+	n := 0
+	err := cl.Logs(t.Context(), nil, 10, true, func(api.LogLine) error { n++; return nil })
+	var refused *api.Error
+	if !errors.As(err, &refused) || refused.Code != "not-found" || n != 1 {
+		t.Errorf("an error in the stream came back as %v after %d lines", err, n)
+	}
+	_, cl = run(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "garbage") })
+	if err := cl.Logs(t.Context(), nil, 10, false, nil); err == nil || !strings.Contains(err.Error(), "same version") {
+		t.Errorf("garbage in the stream came back as %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, cl = run(t, func(w http.ResponseWriter, r *http.Request) {
+		lines(false, api.Event{Seq: 1})(w, r)
+		<-r.Context().Done()
+	})
+	if err := cl.Events(ctx, 0, true, func(api.Event) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a stream whose context ended: %v", err)
+	}
+}
+
+func TestLogsResume(t *testing.T) {
+	at := func(ms int) time.Time {
+		return time.Now().Add(time.Hour).Add(time.Duration(ms) * time.Millisecond).Truncate(time.Millisecond)
+	}
+	base := at(0)
+	line := func(name string, ms int, text string) api.LogLine {
+		return api.LogLine{Name: name, Time: base.Add(time.Duration(ms) * time.Millisecond), Text: text}
+	}
+	old := api.LogLine{Name: "quiet", Time: time.Unix(1, 0), Text: "of last year"}
+	raw := func(text string) api.LogLine { return api.LogLine{Name: "raw", Text: text} }
+	for _, c := range []struct {
+		name          string
+		follow        bool
+		first, second []api.LogLine
+		want          []string // all texts
+		n             string   // asked for the second time
+	}{
+		{"by time", true,
+			[]api.LogLine{line("a", 1, "1"), line("a", 2, "2"), line("b", 2, "b")},
+			[]api.LogLine{line("a", 1, "1"), line("a", 2, "2"), line("a", 3, "3"), line("b", 2, "b"), line("b", 2, "b again")},
+			[]string{"1", "2", "b", "3", "b again"}, "1000"},
+		{"same time, same text", true,
+			[]api.LogLine{line("a", 1, "x"), line("a", 1, "x")},
+			[]api.LogLine{line("a", 1, "x"), line("a", 1, "x"), line("a", 1, "x")},
+			[]string{"x", "x", "x"}, "1000"},
+		{"older than the stream", true, []api.LogLine{line("a", 1, "1")}, []api.LogLine{old, line("a", 2, "2")}, []string{"1", "2"}, "1000"},
+		{"without time", true, []api.LogLine{raw("1")}, []api.LogLine{raw("2")}, []string{"1", "2"}, "0"},
+		{"not following", false,
+			[]api.LogLine{raw("1"), line("a", 1, "1")},
+			[]api.LogLine{raw("1"), raw("2"), line("a", 1, "1"), line("a", 2, "2")},
+			[]string{"1", "1", "2", "2"}, "7"},
+		{"a clock set back", true, []api.LogLine{line("a", 5, "5")},
+			[]api.LogLine{line("a", 5, "5"), line("a", 6, "6"), line("a", 1, "1")}, []string{"5", "6", "1"}, "1000"},
+	} {
+		s, cl := run(t, lines(true, c.first...), lines(false, c.second...))
+		var got []string
+		err := cl.Logs(t.Context(), []string{"x"}, 7, c.follow, func(l api.LogLine) error { got = append(got, l.Text); return nil })
+		asked := s.questions()
+		if err != nil || !slices.Equal(got, c.want) || len(asked) != 2 || !strings.Contains(asked[0], "&n=7&name=x") ||
+			!strings.HasSuffix(asked[1], "&n="+c.n+"&name=x") && !strings.Contains(asked[1], "&n="+c.n+"&") {
+			t.Errorf("%s: %q, %v; want %q; asked %q", c.name, got, err, c.want, asked)
+		}
+	}
+}
+
+// TestWireNames: what Do sends is what package api says.
+func TestWireNames(t *testing.T) {
+	cmd := api.Command{Target: "w", Verb: api.Wait, For: "ready", NoWait: true, Gen: 2, Signal: "HUP"}
+	s, cl := run(t, answer(api.Result{}))
+	if _, err := cl.Do(t.Context(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(strings.TrimPrefix(s.questions()[0], "POST "), " ")
+	var got api.Command
+	if err := json.Unmarshal([]byte(body), &got); err != nil || got != cmd {
+		t.Errorf("%s is not %+v", body, cmd)
+	}
+}
