@@ -17,6 +17,8 @@ type Options struct {
 	// Report is called when keeping the log of name starts to fail, and with nil when it works again, once per change. It is
 	// called on the stream's goroutine, which waits for it. nil is nobody.
 	Report func(name string, problem error)
+	// Ended is called when a stream's pipe is at its end and everything is written. It may block.
+	Ended func(name string, gen uint64)
 }
 
 // Policy says how the output of one name is kept.
@@ -30,6 +32,7 @@ type Policy struct {
 type Store struct {
 	now    func() time.Time
 	report func(name string, problem error)
+	ended  func(name string, gen uint64)
 	dir    *dir
 	closed chan struct{}
 
@@ -54,6 +57,9 @@ func Open(o Options) (*Store, error) {
 	if o.Report == nil {
 		o.Report = func(string, error) {}
 	}
+	if o.Ended == nil {
+		o.Ended = func(string, uint64) {}
+	}
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make log directory %q: %w; set log_dir to a place that can be written", o.Dir, cause(err))
 	}
@@ -66,7 +72,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	return &Store{
-		now: o.Now, report: o.Report, dir: d, closed: make(chan struct{}),
+		now: o.Now, report: o.Report, ended: o.Ended, dir: d, closed: make(chan struct{}),
 		write: syscall.Write, look: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 		sinks: map[string]*sink{}, followers: map[*follower]bool{},
 	}, nil
@@ -81,6 +87,7 @@ func (s *Store) Stream(name string, gen uint64, pipe *os.File, p Policy) *Stream
 		s.report(name, err)
 		pipe.Close()
 		close(st.done)
+		go s.ended(name, gen)
 		return st
 	}
 	st.sink = sk

@@ -43,6 +43,7 @@ func (st *Stream) SetPolicy(p Policy) {
 
 // run copies until the pipe ends.
 func (st *Stream) run() {
+	defer st.store.ended(st.sink.name, st.gen)
 	defer close(st.done)
 	defer st.store.release(st.sink)
 	defer st.sink.finish(st.gen)

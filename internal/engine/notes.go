@@ -34,20 +34,23 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 	}
 }
 
-// capture keeps the output of one generation; when it is complete, nobody needs the pipe any more.
+// capture keeps the output of one generation.
 func (e *Engine) capture(in *inst, gen uint64, pipe *os.File) {
 	st := e.store.Stream(in.name, gen, pipe, policy(in.svc.spec))
 	if in.streams == nil {
 		in.streams = map[uint64]*capture.Stream{}
 	}
 	in.streams[gen] = st
-	go func() {
-		<-st.Done()
-		e.post(func() {
+}
+
+// captured notes that the output of a generation is complete: nobody needs its pipe any more.
+func (e *Engine) captured(name string, gen uint64) {
+	e.post(func() {
+		if in := e.insts[name]; in != nil {
 			delete(in.streams, gen)
-			e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: in.name, Name: keeper.LogPipe, Gen: gen})
-		})
-	}()
+		}
+		e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: name, Name: keeper.LogPipe, Gen: gen})
+	})
 }
 
 // awaitReady waits for the newline on a readiness pipe.

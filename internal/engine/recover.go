@@ -36,7 +36,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Report: e.logTrouble})
+	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Report: e.logTrouble, Ended: e.captured})
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +120,11 @@ func (e *Engine) holdConfig() error {
 	if err != nil {
 		return err
 	}
+	applied, err := spec.Decode(data) // what the next engine will read, and without what only reading the files needed
+	if err != nil {
+		return err
+	}
+	e.cfg = applied
 	fd, err := keeper.Memfd("config", data)
 	if err != nil {
 		return err
