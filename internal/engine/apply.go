@@ -23,7 +23,7 @@ func (e *Engine) build(cfg *spec.Config) {
 	e.graph, _ = graph.New(nodes(cfg)) // cycles were refused when it was loaded
 	e.tracker = graph.NewTracker(e.graph)
 	e.services = make([]*service, e.graph.Len())
-	e.dirty, e.unready = nil, nil
+	e.dirty, e.unready, e.leavers = nil, nil, false
 	for _, sp := range cfg.Services {
 		i, _ := e.graph.Index(sp.Name)
 		s := &service{spec: sp, hash: sp.Hash(), index: i}
@@ -48,6 +48,7 @@ func (e *Engine) number(s *service) {
 	for _, in := range s.insts {
 		have[in.number] = in
 		in.leaver = in.number > s.spec.Instances || s.spec.Leaving
+		e.leavers = e.leavers || in.leaver
 		for _, st := range in.streams {
 			st.SetPolicy(policy(s.spec))
 		}
@@ -57,6 +58,7 @@ func (e *Engine) number(s *service) {
 			e.newInst(s, n)
 		}
 	}
+	e.leavers = e.leavers || s.spec.Transient
 	slices.SortFunc(s.insts, func(a, b *inst) int { return cmp.Compare(a.number, b.number) })
 }
 
@@ -229,6 +231,7 @@ func (e *Engine) reapLeavers() {
 }
 
 func (e *Engine) forgetInst(in *inst) {
+	e.busy -= busy(in.u)
 	e.heap.set(in, 0)
 	e.unqueue(in)
 	if in.notify != nil {

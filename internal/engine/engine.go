@@ -43,6 +43,8 @@ type Engine struct {
 	tracker  *graph.Tracker
 	services []*service // by graph index
 	insts    map[string]*inst
+	busy     int        // instances that are not down and idle
+	leavers  bool       // some instance may have to be forgotten
 	touched  []*inst    // changed in this batch: orders, records and readers are owed
 	dirty    []*service // their status for the graph is to be computed again
 	unready  []*service // without a ready instance, and needed by somebody
@@ -135,7 +137,7 @@ func (e *Engine) run() error {
 			}
 		}
 		e.batch()
-		if e.daemon.Mode == goingDown && e.allDown() {
+		if e.daemon.Mode == goingDown && e.busy == 0 {
 			e.leave()
 		}
 	}
@@ -192,7 +194,9 @@ func (e *Engine) batch() {
 		e.publish(in)
 	}
 	e.touched = e.touched[:0]
-	e.reapLeavers()
+	if e.leavers {
+		e.reapLeavers()
+	}
 }
 
 // leave ends the daemon: everything is down.
@@ -214,15 +218,6 @@ func (e *Engine) leave() {
 // after has the loop run f when d has passed.
 func (e *Engine) after(d time.Duration, f func()) {
 	time.AfterFunc(d, func() { e.post(func() { f() }) })
-}
-
-func (e *Engine) allDown() bool {
-	for _, in := range e.insts {
-		if in.u.Phase != unit.Idle || in.u.Want != unit.Down {
-			return false
-		}
-	}
-	return true
 }
 
 // fail is a refusal to start at all.

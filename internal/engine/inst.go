@@ -39,7 +39,8 @@ type inst struct {
 	op      uint64
 	seen    uint64
 	act     unit.Action
-	noted   bool // the record changed and was not sent
+	noted   bool      // the record changed and was not sent
+	stored  unit.Want // the want that the keeper's record has
 	hash    string
 	status  string
 	parked  string
@@ -87,6 +88,7 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 	}
 	in.u = after
 	in.noted = true
+	e.busy += busy(after) - busy(before)
 	e.touch(in)
 	if after.Deadline != before.Deadline || after.Phase != before.Phase {
 		e.heap.set(in, after.Deadline)
@@ -104,6 +106,14 @@ func safeStep(in *inst, now unit.Time, ev unit.Event) (u unit.Unit, act unit.Act
 	}()
 	u, act = unit.Step(in.u, in.name, in.svc.spec, now, ev)
 	return u, act, nil
+}
+
+// busy is 1 for a unit that is up, or on its way up or down, and 0 for one at rest.
+func busy(u unit.Unit) int {
+	if u.Phase == unit.Idle && u.Want == unit.Down {
+		return 0
+	}
+	return 1
 }
 
 // touch notes that something of the instance changed in this batch.
@@ -124,8 +134,11 @@ func (e *Engine) flush(in *inst) {
 		if in.noted {
 			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
 		}
-	case unit.Spawn:
-		e.prepare(in, act.Gen) // its record goes with the order, when that is ready
+	case unit.Spawn: // its record goes with the order, when that is ready; what was asked for is stored before
+		if in.u.Want != in.stored {
+			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
+		}
+		e.prepare(in, act.Gen)
 	case unit.Signal:
 		e.sendOrder(in, &keeper.Message{Kind: keeper.SignalTo, Gen: act.Gen, Signal: int(act.Signal), To: string(act.To),
 			Cont: in.u.Phase == unit.Stopping})
@@ -140,7 +153,7 @@ func (e *Engine) flush(in *inst) {
 // sendOrder completes m with number, record and what was seen, and sends it.
 func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
 	in.op++
-	in.noted = false
+	in.noted, in.stored = false, in.u.Want
 	m.Unit, m.Op, m.Seen = in.name, in.op, in.seen
 	m.Record = mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status,
 		Parked: in.parked})

@@ -186,7 +186,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 				continue
 			}
 			in = e.newInst(s, n)
-			in.leaver = true
+			in.leaver, e.leavers = true, true
 		}
 		in.op = r.m.Op
 		in.seen = r.m.Seen
@@ -195,6 +195,8 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		} else {
 			in.u = rebuilt(r.m, e.now)
 		}
+		in.stored = in.u.Want
+		e.busy += busy(in.u)
 		e.heap.set(in, in.u.Deadline)
 		e.adoptFiles(in, r.m.Names, r.fds)
 		r.fds = nil
