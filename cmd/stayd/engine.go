@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"example.com/stay/api"
 	"example.com/stay/internal/control"
 	"example.com/stay/internal/engine"
@@ -26,6 +28,7 @@ func engineMain(args []string) int {
 	fresh := flags.Bool("fresh", false, "forget the records of the units")
 	_ = flags.Parse(args)
 	catch()
+	unix.Umask(0o022) // what the keeper has is the services' own
 	log := slog.New(slog.NewTextHandler(newQueue(os.Stderr), nil)).With("process", "engine")
 	syscall.CloseOnExec(*conn)
 	err := engine.Run(engine.Options{

@@ -90,6 +90,9 @@ func firstLife(k keeperFlags, exe *os.File) int {
 	argv := []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir,
 		"--runtime-dir", cfg.Daemon.RuntimeDir, "--state-dir", cfg.Daemon.StateDir, "--log-dir", cfg.Daemon.LogDir,
 		"--foreground=" + strconv.FormatBool(k.foreground), "--transient=" + strconv.FormatBool(k.transient)}
+	if err := dropStrays(); err != nil {
+		return refuse(err, "")
+	}
 	return refuse(keeper.ExecClean(exe, argv), "")
 }
 
@@ -97,8 +100,9 @@ func firstLife(k keeperFlags, exe *os.File) int {
 func secondLife(k keeperFlags, exe *os.File) int {
 	setName("stayd-keeper")
 	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
-	unix.Umask(0o022)
+	started := unix.Umask(0o022)
 	h, err := settle(k)
+	unix.Umask(started) // the services' own
 	if err != nil {
 		return refuse(err, "")
 	}
@@ -131,6 +135,21 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		return refuse(err, "")
 	}
 	return 0
+}
+
+// dropStrays has the next exec close what the keeper's parent left open by mistake: neither a service nor the daemon shall
+// keep alive what is behind it.
+func dropStrays() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // A house is what the keeper has made on disk and in memory.
