@@ -13,27 +13,27 @@ func (s *preparer) identify(r Request, p *Prepared) *Failure {
 		return nil
 	}
 	uid, gid := s.uid, s.gid
-	var groups []int
+	var u account
+	var f *Failure
 	if r.User != "" {
-		u, f := s.account(r)
-		if f != nil {
+		if u, f = s.account(r); f != nil {
 			return f
 		}
 		uid, gid = u.uid, u.gid
-		if u.name != "" {
-			p.Plan.Env = withAccount(r.Env, u)
-			var err error
-			if groups, err = s.accounts.member(u, s.accounts.inFile(u.name)); err != nil {
-				return sentence(StageGroups, unix.EIO, "groups of user %q: %v", r.User, err)
-			}
-		}
 	}
 	if r.Group != "" {
-		n, f := s.group(r.Group)
-		if f != nil {
+		if gid, f = s.group(r.Group); f != nil {
 			return f
 		}
-		gid = n
+	}
+	var groups []int
+	if u.name != "" {
+		u.gid = gid // as initgroups(3) is called: another group takes the place of the account's own
+		p.Plan.Env = withAccount(r.Env, u)
+		var err error
+		if groups, err = s.accounts.member(u, s.accounts.inFile(u.name)); err != nil {
+			return sentence(StageGroups, unix.EIO, "groups of user %q: %v", r.User, err)
+		}
 	}
 	for _, name := range r.Groups {
 		n, f := s.group(name)

@@ -64,7 +64,7 @@ func TestPrepareIdentity(t *testing.T) {
 		{"user", "anna", "", nil, 1001, 2001, []int{44, 45, 2001}, "HOME=/home/anna USER=anna LOGNAME=anna SHELL=/bin/sh"},
 		{"user by number", "1001", "", nil, 1001, 2001, []int{44, 45, 2001}, "HOME=/home/anna USER=anna LOGNAME=anna SHELL=/bin/sh"},
 		{"a name that is a number", "7", "", nil, 1007, 2007, []int{2007}, "HOME=/home/seven USER=7 LOGNAME=7 SHELL=/bin/zsh"},
-		{"user and group", "anna", "web", nil, 1001, 2002, []int{44, 45, 2001}, "HOME=/home/anna USER=anna LOGNAME=anna SHELL=/bin/sh"},
+		{"user and group", "anna", "web", nil, 1001, 2002, []int{44, 45, 2002}, "HOME=/home/anna USER=anna LOGNAME=anna SHELL=/bin/sh"},
 		{"and groups", "anna", "", []string{"web", "77", "video"}, 1001, 2001, []int{44, 45, 77, 2001, 2002}, "HOME=/home/anna USER=anna LOGNAME=anna SHELL=/bin/sh"},
 		{"no account", "4711", "4712", nil, 4711, 4712, []int{4712}, ""},
 		{"name service", "far", "distant", nil, 5000, 5002, []int{44, 5001, 5002}, "HOME=/home/far USER=far LOGNAME=far SHELL=/bin/ksh"},
