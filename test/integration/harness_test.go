@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -65,6 +66,10 @@ type daemon struct {
 	keeper *exec.Cmd
 	stderr *strings.Builder
 	ended  chan struct{}
+
+	wrap []string            // a command that execs what stands after it, to start the keeper with; none by default
+	as   *syscall.Credential // whom the keeper runs as; nil: who runs the test
+	root string              // the keeper's view of the file system, for what is mounted there only; "": the test's
 }
 
 // start writes config as stay.toml into a new directory and starts a keeper on it. When the test ends, the daemon is
@@ -98,9 +103,7 @@ func (d *daemon) write(config string) {
 func (d *daemon) up(args ...string) {
 	d.t.Helper()
 	d.stderr = &strings.Builder{}
-	d.keeper = exec.Command(filepath.Join(binaries, "stayd"), append([]string{"keeper", "--file", filepath.Join(d.dir, "stay.toml")}, args...)...)
-	d.keeper.Stderr = d.stderr
-	d.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	d.keeper = d.command(args...)
 	if err := d.keeper.Start(); err != nil {
 		d.t.Fatal(err)
 	}
@@ -116,6 +119,15 @@ func (d *daemon) up(args ...string) {
 		_, err := d.version()
 		return err
 	})
+}
+
+// command is the keeper, not started.
+func (d *daemon) command(args ...string) *exec.Cmd {
+	argv := slices.Concat(d.wrap, []string{filepath.Join(binaries, "stayd"), "keeper", "--file", filepath.Join(d.dir, "stay.toml")}, args)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stderr = d.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: d.as}
+	return cmd
 }
 
 func (d *daemon) version() (api.Daemon, error) {
@@ -188,13 +200,13 @@ func (d *daemon) processes() []int {
 func (d *daemon) id() string { return idOf(filepath.Join(d.dir, ".stay")) }
 
 func (d *daemon) log() string {
-	data, _ := os.ReadFile(filepath.Join(d.dir, ".stay", "log", "stay.log"))
+	data, _ := os.ReadFile(filepath.Join(d.root, d.dir, ".stay", "log", "stay.log"))
 	return string(data)
 }
 
 // output is what a service has written, with the time stamps.
 func (d *daemon) output(name string) string {
-	data, _ := os.ReadFile(filepath.Join(d.dir, ".stay", "log", name+".log"))
+	data, _ := os.ReadFile(filepath.Join(d.root, d.dir, ".stay", "log", name+".log"))
 	return string(data)
 }
 
