@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path"
-	"strconv"
 	"strings"
 
 	"example.com/stay/api"
@@ -85,7 +84,7 @@ func (e *Engine) command(c api.Command, w *wait) error {
 		list = e.startList(list)
 	case api.Stop, api.Restart, api.Reset:
 	case api.Signal:
-		return e.signalList(list, c.Signal, w)
+		return e.signalList(list, c, w)
 	case api.Wait:
 		if c.For != "ready" && c.For != "running" && c.For != "stopped" {
 			return refuse("bad-request", "cannot wait for "+quote(c.For), "say ready, running or stopped")
@@ -208,10 +207,10 @@ func (e *Engine) mustWait(in *inst) bool {
 	return true
 }
 
-func (e *Engine) signalList(list []*inst, name string, w *wait) error {
-	sig, ok := spec.ParseSignal(name)
+func (e *Engine) signalList(list []*inst, c api.Command, w *wait) error {
+	sig, ok := spec.ParseSignal(c.Signal)
 	if !ok {
-		return refuse("bad-request", "unknown signal "+quote(name), "kill -l lists them")
+		return refuse("bad-request", "unknown signal "+quote(c.Signal), "kill -l lists them")
 	}
 	sent := 0
 	for _, in := range list {
@@ -225,7 +224,7 @@ func (e *Engine) signalList(list []*inst, name string, w *wait) error {
 	if sent == 0 {
 		return refuse("conflict", "nothing to signal: no process is running", "`stay status` shows what runs")
 	}
-	e.event(event{kind: "command", text: "signal " + sig.String() + " to " + strconv.Itoa(sent)})
+	e.event(event{kind: "command", text: "signal " + sig.String() + " " + c.Target})
 	e.settle(w)
 	return nil
 }

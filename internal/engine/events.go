@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -35,6 +36,8 @@ type event struct {
 	in   *inst
 	from api.State
 	to   api.State
+	pid  int    // 0: the instance's
+	gen  uint64 // 0: the instance's
 	text string
 }
 
@@ -43,7 +46,9 @@ func (e *Engine) event(x event) {
 	ev := &e.events
 	a := api.Event{Seq: ev.next, Time: e.wall, MonoNS: int64(e.now), Kind: x.kind, From: x.from, To: x.to, Message: x.text}
 	if x.in != nil {
-		a.Name, a.Generation, a.Pid = x.in.name, x.in.u.Gen, x.in.u.Pid
+		a.Name = x.in.name
+		a.Generation = cmp.Or(x.gen, x.in.u.Gen)
+		a.Pid = cmp.Or(x.pid, x.in.u.Pid)
 	}
 	ev.next++
 	if ev.next > ev.ceiling {

@@ -62,10 +62,12 @@ func (e *Engine) exited(in *inst, m *keeper.Message) {
 	if m.Empty {
 		in.seen = max(in.seen, m.Gen)
 	}
-	if m.Gen == in.u.Gen && m.Pid == in.u.Pid {
-		in.lastPid = m.Pid
-	}
+	main := m.Gen == in.u.Gen && m.Pid == in.u.Pid
 	e.step(in, unit.Event{Kind: unit.Exited, Gen: m.Gen, Pid: m.Pid, Empty: m.Empty, End: endOf(m.Exit)})
+	if main {
+		in.lastPid = m.Pid
+		e.event(event{kind: "exit", in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(in.u.Last)})
+	}
 }
 
 func (e *Engine) spawnFailed(in *inst, m *keeper.Message) {

@@ -45,7 +45,7 @@ func (l lookup) find(name string) (string, *Failure) {
 	if denied != "" {
 		return "", l.verdict(name, denied, unix.EACCES)
 	}
-	return "", sentence(StageLookup, unix.ENOENT, "program %q not found in PATH (%s)", name, search)
+	return "", sentence(StageLookup, unix.ENOENT, "program %q not found in its PATH", name)
 }
 
 func (l lookup) absolute(path string) string {
