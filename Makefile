@@ -1,0 +1,35 @@
+# What can be done with this checkout. Everything longer than a line stands in scripts/.
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+DESTDIR ?=
+
+.PHONY: help demo test check race bench build install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
+
+demo: ## see services live on: half a minute, nothing but Go, nothing stays behind
+	@scripts/demo.sh
+
+test: ## all tests, as root also as an unprivileged user
+	@scripts/test.sh
+
+check: ## format, vet, staticcheck, known vulnerabilities, go.mod, who imports whom
+	@scripts/check.sh
+
+race: ## all tests under the race detector
+	@scripts/race.sh
+
+bench: ## all benchmarks
+	@scripts/bench.sh
+
+build: ## stay and stayd in bin/
+	go build -buildvcs=false -trimpath -o bin/ ./cmd/...
+
+install: build ## into $(DESTDIR)$(BINDIR); PREFIX is /usr/local
+	install -d $(DESTDIR)$(BINDIR)
+	install -m 755 bin/stay bin/stayd $(DESTDIR)$(BINDIR)
+
+clean: ## take away what build made
+	rm -rf bin

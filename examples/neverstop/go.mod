@@ -1,0 +1,3 @@
+module example.com/neverstop
+
+go 1.26.0

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# install.sh GROUP…: installs the Debian packages that a group of programs comes from, where one of them is missing. Not
+# root, or no Debian: says what is missing. Services that come with packages are not started.
+#
+# Groups: services (real servers that tests supervise), tools (what scripts and tests call), race (the C compiler that
+# the race detector links with).
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# needed prints a line for each program of a group: its name, its package.
+needed() {
+	case $1 in
+	services) printf '%s\n' "redis-server redis-server" "nginx nginx" "memcached memcached" "postgres postgresql" ;;
+	tools) printf '%s\n' "make make" "setpriv util-linux" "ps procps" ;;
+	race) printf '%s\n' "gcc gcc" ;;
+	*)
+		printf 'install.sh: there is no group %s\n' "$1" >&2
+		exit 2
+		;;
+	esac
+}
+
+# present says whether a program is there, for root or in a place of its own as Debian has it.
+present() {
+	PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
+}
+
+# install_quietly installs packages while a policy refuses to start anything. A policy that is there already is its
+# owner's, and stays.
+install_quietly() {
+	local policy=/usr/sbin/policy-rc.d made=
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+		made=$policy
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+	fi
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+	apt-get -q update </dev/null &&
+		apt-get -q -y --no-install-recommends install "$@" </dev/null
+	local status=$?
+	if [ -n "$made" ]; then
+		rm -f "$made"
+	fi
+	return $status
+}
+
+programs=() packages=()
+for group in "$@"; do
+	while read -r program package; do
+		if ! present "$program"; then
+			programs+=("$program")
+			packages+=("$package")
+		fi
+	done < <(needed "$group")
+done
+
+if [ ${#packages[@]} -eq 0 ]; then
+	exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+	skip "not root, so not installed: ${packages[*]}; tests that need ${programs[*]} are skipped"
+elif ! command -v apt-get >/dev/null; then
+	skip "no apt-get, so not installed: ${packages[*]}; tests that need ${programs[*]} are skipped"
+else
+	say "apt-get install ${packages[*]}"
+	if ! install_quietly "${packages[@]}"; then
+		skip "apt-get could not install ${packages[*]}; tests that need ${programs[*]} are skipped"
+	fi
+fi
