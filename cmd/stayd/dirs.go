@@ -26,10 +26,11 @@ func idOf(runtimeDir string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// makeDir makes a directory of stay's own, and refuses one that is not.
-func makeDir(dir string, mode uint32) error {
+// makeDir makes a directory of stay's own that can be written, and refuses one that is not. The key of [stay] that names
+// it is for the refusal.
+func makeDir(dir string, mode uint32, key string) error {
 	if err := os.MkdirAll(dir, os.FileMode(mode)); err != nil {
-		return makeDirError(dir, err)
+		return makeDirError(dir, key, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
@@ -39,20 +40,32 @@ func makeDir(dir string, mode uint32) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return fmt.Errorf("%q is not a directory: move it away", dir)
 	case int(st.Uid) != os.Geteuid():
-		return fmt.Errorf("%q belongs to uid %d, not to %d: run as that user, or name another with runtime_dir", dir, st.Uid, os.Geteuid())
+		return fmt.Errorf("%q belongs to uid %d, not to %d: run as that user, or name another with %s", dir, st.Uid, os.Geteuid(), key)
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("others can write to %q: chmod go-w it", dir)
 	}
-	return nil
+	switch err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err {
+	case nil:
+		return nil
+	case unix.EROFS:
+		return fmt.Errorf("cannot write to %q: the disk is read-only: set %s in [stay] to a place that can be written", dir, key)
+	case unix.EACCES:
+		return fmt.Errorf("cannot write to %q: chmod u+rwx it, or name another with %s", dir, key)
+	default:
+		return fmt.Errorf("cannot write to %q: %w", dir, err)
+	}
 }
 
-func makeDirError(dir string, err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) && errors.Is(err, unix.EROFS) {
-		return fmt.Errorf("make directory %q: the disk is read-only: set runtime_dir, state_dir and log_dir in [stay] to places that can be written", dir)
+func makeDirError(dir, key string, err error) error {
+	switch {
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("make directory %q: the disk is read-only: set %s in [stay] to a place that can be written", dir, key)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("make directory %q: no permission: run as its owner, or set %s in [stay] to a place that can be written", dir, key)
 	}
-	if errors.As(err, &pe) && errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("make directory %q: no permission: run as its owner, or set runtime_dir, state_dir and log_dir in [stay]", dir)
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("make directory %q: %q: %w", dir, pe.Path, pe.Err)
 	}
 	return fmt.Errorf("make directory %q: %w", dir, err)
 }
@@ -155,7 +168,7 @@ func memoryDir(runtimeDir, id string) (string, error) {
 			last = fmt.Errorf("%q is not in memory", dir)
 			continue
 		}
-		if last = makeDir(dir, 0o711); last != nil {
+		if last = makeDir(dir, 0o711, "runtime_dir"); last != nil {
 			continue
 		}
 		if last = os.Chmod(dir, 0o711); last != nil {

@@ -104,6 +104,9 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	h, err := settle(k)
 	unix.Umask(started) // the services' own
 	if err != nil {
+		if h != nil {
+			h.remove(k)
+		}
 		return refuse(err, "")
 	}
 	if os.Getpid() != 1 {
@@ -160,13 +163,14 @@ type house struct {
 	memory        string
 }
 
-// settle makes the directories, takes the lock, opens control socket and log.
+// settle makes the directories, takes the lock, opens control socket and log. A house that comes with an error is to be
+// removed: its lock is held.
 func settle(k keeperFlags) (*house, error) {
 	h := &house{id: idOf(k.runtimeDir)}
-	if err := makeDir(k.runtimeDir, 0o755); err != nil {
+	if err := makeDir(k.runtimeDir, 0o755, "runtime_dir"); err != nil {
 		return nil, err
 	}
-	if err := makeDir(k.logDir, 0o750); err != nil {
+	if err := makeDir(k.logDir, 0o750, "log_dir"); err != nil {
 		return nil, err
 	}
 	var err error
@@ -175,13 +179,13 @@ func settle(k keeperFlags) (*house, error) {
 	}
 	sign(h.lock)
 	if h.memory, err = memoryDir(k.runtimeDir, h.id); err != nil {
-		return nil, err
+		return h, err
 	}
 	if h.log = os.Stderr; !k.foreground {
 		path := filepath.Join(k.logDir, logName)
 		h.log, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o640)
 		if err != nil {
-			return nil, err
+			return h, err
 		}
 	}
 	h.control, err = listen(k.runtimeDir)
