@@ -18,6 +18,9 @@ import (
 	"example.com/stay/internal/spec"
 )
 
+// fault is nil: tests set it to have engines die between two messages.
+var fault func(at string)
+
 func engineMain(args []string) int {
 	setName("stayd-engine")
 	var k keeperFlags
@@ -41,6 +44,7 @@ func engineMain(args []string) int {
 		Socket:    filepath.Join(k.runtimeDir, socketName),
 		ID:        *id,
 		Log:       log,
+		Fault:     fault,
 		Serve:     func(l net.Listener, e *engine.Engine) error { return control.Serve(context.Background(), l, e) },
 	})
 	if err != nil {

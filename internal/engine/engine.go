@@ -29,6 +29,7 @@ type Options struct {
 	Log       *slog.Logger                         //
 	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
 	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
+	Fault     func(at string)                      // for tests: called before and after each message is sent, and after each is received; nil: nobody
 }
 
 // An Engine is the state of the loop. Other goroutines reach it through do only.
@@ -74,7 +75,7 @@ func Run(o Options) error {
 	}
 	e := &Engine{
 		o:        o,
-		link:     link{conn: o.Conn},
+		link:     link{conn: o.Conn, fault: o.Fault},
 		insts:    map[string]*inst{},
 		log:      o.Log,
 		requests: make(chan func(), 64),

@@ -19,7 +19,8 @@ type fact struct {
 // A link sends orders without ever making the loop wait: what the keeper does not read at once is sent by a goroutine,
 // in order. What can pile up is bounded by the units: each has few orders until it hears back.
 type link struct {
-	conn *keeper.Conn
+	conn  *keeper.Conn
+	fault func(at string) // nil in production; see Options.Fault
 
 	mu      sync.Mutex // a leaf: guards the two below
 	backlog []parcel
@@ -36,7 +37,9 @@ func (l *link) send(m *keeper.Message, fds ...int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.sending {
+		l.at("send", m)
 		err := l.conn.TrySend(m, fds...)
+		l.at("sent", m)
 		if !errors.Is(err, keeper.ErrFull) {
 			return // an error is the keeper's end: the reader sees it too
 		}
@@ -64,7 +67,9 @@ func (l *link) drain() {
 		p := l.backlog[0]
 		l.backlog = l.backlog[1:]
 		l.mu.Unlock()
+		l.at("send", p.m)
 		_ = l.conn.Send(p.m, p.fds...) // an error is the keeper's end: the reader sees it too
+		l.at("sent", p.m)
 		keeper.CloseAll(p.fds)
 	}
 }
@@ -72,7 +77,7 @@ func (l *link) drain() {
 // read hands what the keeper says to the loop, to the end of the connection.
 func (l *link) read(facts chan<- fact) {
 	for {
-		m, fds, err := l.conn.Receive()
+		m, fds, err := l.receive()
 		facts <- fact{m, fds, err}
 		if err != nil {
 			return
@@ -82,11 +87,11 @@ func (l *link) read(facts chan<- fact) {
 
 // ask sends m and waits for the first answer of kind k: for the start, before the loop runs.
 func (l *link) ask(m *keeper.Message, k keeper.Kind) (*keeper.Message, []int, error) {
-	if err := l.conn.Send(m); err != nil {
+	if err := l.tell(m); err != nil {
 		return nil, nil, err
 	}
 	for {
-		a, fds, err := l.conn.Receive()
+		a, fds, err := l.receive()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,5 +99,28 @@ func (l *link) ask(m *keeper.Message, k keeper.Kind) (*keeper.Message, []int, er
 			return a, fds, nil
 		}
 		keeper.CloseAll(fds)
+	}
+}
+
+// tell sends m and waits while the keeper does not read: for the start, before the loop runs.
+func (l *link) tell(m *keeper.Message) error {
+	l.at("send", m)
+	err := l.conn.Send(m)
+	l.at("sent", m)
+	return err
+}
+
+func (l *link) receive() (*keeper.Message, []int, error) {
+	m, fds, err := l.conn.Receive()
+	if err == nil {
+		l.at("received", m)
+	}
+	return m, fds, err
+}
+
+// at is a point between two messages, where a test may have the engine die.
+func (l *link) at(what string, m *keeper.Message) {
+	if l.fault != nil {
+		l.fault(what + " " + string(m.Kind) + " " + m.Unit + m.Name)
 	}
 }

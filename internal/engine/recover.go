@@ -143,12 +143,12 @@ type rowIn struct {
 }
 
 func (e *Engine) list() (map[string]*rowIn, error) {
-	if err := e.link.conn.Send(&keeper.Message{Kind: keeper.List}); err != nil {
+	if err := e.link.tell(&keeper.Message{Kind: keeper.List}); err != nil {
 		return nil, fail("keeper", err)
 	}
 	rows := map[string]*rowIn{}
 	for {
-		m, fds, err := e.link.conn.Receive()
+		m, fds, err := e.link.receive()
 		if err != nil {
 			return nil, fail("keeper", err)
 		}
