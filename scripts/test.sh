@@ -4,11 +4,13 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# tests runs the tests of every module; its arguments go to go test.
+failed=0
+
+# tests runs the tests of every module and notes whether any failed; its arguments go to go test.
 tests() {
 	local module
 	for module in "${modules[@]}"; do
-		(cd "$module" && go test -timeout 20m "$@" ./...)
+		(cd "$module" && go test -timeout 20m "$@" ./...) || failed=1
 	done
 }
 
@@ -38,3 +40,4 @@ else
 fi
 say "all tests as $(id -un) (uid $(id -u))"
 tests
+exit $failed

@@ -101,7 +101,7 @@ func (h *house) acts(ctx context.Context) (tally, error) {
 	say("From now on a client asks web all the time, each request on a new connection.")
 	for _, act := range []func(context.Context) error{h.crash, h.killServer, h.killTree, h.killEngine} {
 		if err := nap(ctx, time.Second); err != nil { // for people to read, and for the client to ask
-			return tally{}, context.Cause(ctx)
+			return tally{}, err
 		}
 		if err := act(ctx); err != nil {
 			return tally{}, err
@@ -111,7 +111,7 @@ func (h *house) acts(ctx context.Context) (tally, error) {
 		}
 	}
 	if err := nap(ctx, time.Second); err != nil {
-		return tally{}, context.Cause(ctx)
+		return tally{}, err
 	}
 	enough()
 	result := <-seen
@@ -174,7 +174,7 @@ func (h *house) killTree(ctx context.Context) error {
 }
 
 // killEngine kills the process that decides. Nobody else may notice.
-func (h *house) killEngine(context.Context) error {
+func (h *house) killEngine(ctx context.Context) error {
 	before, err := h.status()
 	if err != nil {
 		return err
@@ -192,6 +192,9 @@ func (h *house) killEngine(context.Context) error {
 	for now.EnginePid == was.EnginePid {
 		if now, err = h.version(); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 	took := time.Since(begin)

@@ -103,11 +103,11 @@ func (h *house) until(ctx context.Context, is func(map[string]instance) bool) (m
 	}
 }
 
-// nap waits for d, or until ctx ends.
+// nap waits for d. It fails when ctx ends, with the cause.
 func nap(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
 	}
