@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,9 @@ const maxFiles = 64
 // ErrFull is what TrySend returns when the other side does not read.
 var ErrFull = errors.New("connection is full")
 
+// errEncode is a message that cannot be sent, however often it is tried.
+var errEncode = errors.New("internal error: encode")
+
 // A Conn is one end of the connection between keeper and engine: a SEQPACKET socket, one JSON object a message. One
 // goroutine may send and another receive at the same time.
 type Conn struct {
@@ -28,7 +32,8 @@ type Conn struct {
 
 // NewConn takes over the descriptor fd, a blocking SEQPACKET socket.
 func NewConn(fd int) *Conn {
-	return &Conn{fd: fd, buf: make([]byte, maxMessage), oob: make([]byte, unix.CmsgSpace(4*maxFiles))}
+	// one descriptor more than a message has: the memfd of a large one
+	return &Conn{fd: fd, buf: make([]byte, maxMessage), oob: make([]byte, unix.CmsgSpace(4*(maxFiles+1)))}
 }
 
 // Pair returns both ends of a new connection; the second is a bare descriptor for the process to be started.
@@ -46,7 +51,19 @@ func Pair() (*Conn, int, error) {
 }
 
 // Send sends m with the descriptors, which stay the caller's. It waits while the other side does not read.
-func (c *Conn) Send(m *Message, files ...int) error { return c.send(m, files, 0) }
+func (c *Conn) Send(m *Message, files ...int) error {
+	for {
+		err := c.send(m, files, 0)
+		if !errors.Is(err, unix.ETOOMANYREFS) {
+			return err
+		}
+		time.Sleep(flightPause)
+	}
+}
+
+// flightPause is between two attempts to send descriptors while too many are under way between all processes of the user
+// (unix(7), ETOOMANYREFS): nothing tells when there are fewer.
+const flightPause = 10 * time.Millisecond
 
 // TrySend is Send, but returns ErrFull rather than wait.
 func (c *Conn) TrySend(m *Message, files ...int) error { return c.send(m, files, unix.MSG_DONTWAIT) }
@@ -54,7 +71,7 @@ func (c *Conn) TrySend(m *Message, files ...int) error { return c.send(m, files,
 func (c *Conn) send(m *Message, files []int, flags int) error {
 	data, err := json.Marshal(m)
 	if err != nil {
-		return fmt.Errorf("internal error: encode %s: %w", m.Kind, err)
+		return fmt.Errorf("%w %s: %w", errEncode, m.Kind, err)
 	}
 	if len(data) > maxMessage {
 		fd, err := memfd("message", data)
@@ -76,8 +93,8 @@ func (c *Conn) send(m *Message, files []int, flags int) error {
 			continue
 		case err == unix.EAGAIN:
 			return ErrFull
-		case err == unix.ETOOMANYREFS && flags != 0: // too many descriptors in flight: the reader is behind
-			return ErrFull
+		case err == unix.ETOOMANYREFS: // the readers of some connection are behind
+			return fmt.Errorf("%w: %w", ErrFull, err)
 		case err != nil:
 			return fmt.Errorf("send %s: %w", m.Kind, err)
 		}
@@ -85,8 +102,9 @@ func (c *Conn) send(m *Message, files []int, flags int) error {
 	}
 }
 
-// Receive waits for the next message. The descriptors are the caller's, close-on-exec. The error is io.EOF when the
-// other side has gone.
+// Receive waits for the next message. The descriptors are the caller's, close-on-exec; they are none if they did not all
+// fit into this process (EMFILE), so a message that needs one can lack it. The error is io.EOF when the other side has
+// gone; after any other, what the other side says makes no sense.
 func (c *Conn) Receive() (*Message, []int, error) {
 	for {
 		n, oobn, flags, _, err := unix.Recvmsg(c.fd, c.buf, c.oob, unix.MSG_CMSG_CLOEXEC)
@@ -102,20 +120,25 @@ func (c *Conn) Receive() (*Message, []int, error) {
 		if n == 0 && len(files) == 0 {
 			return nil, nil, io.EOF
 		}
-		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		if flags&unix.MSG_TRUNC != 0 {
 			CloseAll(files)
 			return nil, nil, errors.New("receive: message cut short")
 		}
-		return c.decode(c.buf[:n], files)
+		if flags&unix.MSG_CTRUNC != 0 {
+			CloseAll(files)
+			files = nil
+		}
+		return decode(c.buf[:n], files)
 	}
 }
 
-func (c *Conn) decode(data []byte, files []int) (*Message, []int, error) {
+// decode makes a message of a datagram. The descriptors are its, also when it fails.
+func decode(data []byte, files []int) (*Message, []int, error) {
 	m := new(Message)
 	err := json.Unmarshal(data, m)
 	if err == nil && m.Kind == "memfd" {
 		if len(files) == 0 {
-			return nil, nil, errors.New("receive: memfd is missing")
+			return nil, nil, errors.New("receive: a large message came without its memfd")
 		}
 		data, err = readMemfd(files[0])
 		unix.Close(files[0])
@@ -132,7 +155,8 @@ func (c *Conn) decode(data []byte, files []int) (*Message, []int, error) {
 	return m, files, nil
 }
 
-// Hangup makes a Receive that waits return, and the other side see the end.
+// Hangup makes a Receive that waits return, and the other side see the end. What was sent before can still be received
+// on both sides.
 func (c *Conn) Hangup() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
 
 // Close closes the descriptor. No call may be under way: Hangup first, and wait for the receiver.
@@ -165,48 +189,3 @@ func CloseAll(files []int) {
 		unix.Close(fd)
 	}
 }
-
-// memfd returns a close-on-exec descriptor with data in it, at its start.
-func memfd(name string, data []byte) (int, error) {
-	fd, err := unix.MemfdCreate("stay-"+name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return -1, fmt.Errorf("memfd: %w", err)
-	}
-	for off := 0; off < len(data); {
-		n, err := unix.Pwrite(fd, data[off:], int64(off))
-		if err != nil {
-			unix.Close(fd)
-			return -1, fmt.Errorf("memfd: %w", err)
-		}
-		off += n
-	}
-	return fd, nil
-}
-
-// maxMemfd bounds what is read from a memfd: more is no message of ours.
-const maxMemfd = 256 << 20
-
-func readMemfd(fd int) ([]byte, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("memfd: %w", err)
-	}
-	if st.Size > maxMemfd {
-		return nil, errors.New("memfd: too large")
-	}
-	data := make([]byte, st.Size)
-	for off := 0; off < len(data); {
-		n, err := unix.Pread(fd, data[off:], int64(off))
-		if err != nil || n == 0 {
-			return nil, fmt.Errorf("memfd: %w", errors.Join(err, io.ErrUnexpectedEOF))
-		}
-		off += n
-	}
-	return data, nil
-}
-
-// Memfd is a descriptor that holds data: how configuration outlives an engine. ReadMemfd reads it.
-func Memfd(name string, data []byte) (int, error) { return memfd(name, data) }
-
-// ReadMemfd returns all that is in fd, whatever its offset.
-func ReadMemfd(fd int) ([]byte, error) { return readMemfd(fd) }

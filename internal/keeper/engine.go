@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,19 +15,35 @@ type engineState struct {
 	epoch   int
 	pid     int // 0: none
 	conn    *Conn
-	eof     bool // its connection was read to the end
-	hello   bool // it has introduced itself
-	ready   bool
-	full    bool  // it does not read
+	eof     bool  // its connection was read to the end
+	hello   bool  // it has introduced itself
+	ready   int64 // when it said so; 0: not yet
+	full    bool  // it does not read, or nothing can be sent for another reason
+	deaf    int64 // since when it does not read; 0: it does
 	heard   int64 // when it last said anything
 	looked  int64 // when the keeper last looked
 	silent  int   // looks, each on time, at which it was silent for too long
-	killed  bool
-	fails   int       // starts in a row that never became ready
-	retry   time.Time // not before
+	killed  int64 // when SIGKILL was sent; 0: it was not
+	ran     bool  // the process came to be
 	fresh   bool
-	pending bool // a start is wanted
+	pending bool // the next start waits
+	history
 }
+
+// history is what outlives an engine.
+type history struct {
+	deaths int // in a row, before it was ready: three, and the next one starts fresh
+	tries  int // starts in a row of which no engine came that stayed: the next one waits
+}
+
+const (
+	freshAfter  = 3                      // deaths
+	firstWait   = 10 * time.Millisecond  // before the second try; doubled with each
+	longestWait = time.Second            //
+	readyWait   = 100 * time.Millisecond // the longest, for an engine that was ready: it did serve
+	shortLife   = time.Second            // an engine that dies so soon after it was ready may do it again
+	freeTries   = 3                      // such deaths in a row before the next one waits
+)
 
 // incoming is one message of an engine, or the end of its connection.
 type incoming struct {
@@ -40,27 +54,20 @@ type incoming struct {
 	retry bool // not a message: an attempt to start an engine is due
 }
 
-// asked is a signal that was sent to the keeper and is the engine's to act on.
-type asked struct {
-	signal   int
-	told     bool
-	answered bool
-	at       int64
-	stage    int // 0: waiting for the engine; 1: the keeper has sent TERM; 2: KILL
-}
-
 // startEngine starts an engine with a connection of its own.
 func (k *Keeper) startEngine() {
 	e := &k.engine
+	*e = engineState{epoch: e.epoch + 1, history: e.history, fresh: e.deaths >= freshAfter, heard: now(), looked: now(), eof: true}
+	k.asked.tellAgain()
+	k.listing, k.fetches = false, nil
 	conn, other, err := Pair()
 	if err != nil {
-		k.o.Log.Error("engine", "error", err)
-		k.engineFailed()
+		k.o.Log.Error("start engine", "error", err)
+		k.nextEngine()
 		return
 	}
+	e.conn, e.eof = conn, false
 	k.about.Engines++
-	e.epoch++
-	*e = engineState{epoch: e.epoch, conn: conn, fails: e.fails, fresh: e.fails >= 3, heard: now(), looked: now()}
 	if e.fresh {
 		k.o.Log.Error("the engine died three times before it was ready: the next one starts fresh, restart counters are lost, no process is touched")
 	}
@@ -91,39 +98,37 @@ func readEngine(epoch int, conn *Conn, messages chan<- incoming) {
 
 func (k *Keeper) receive(in incoming) {
 	e := &k.engine
-	if in.epoch != e.epoch {
+	switch {
+	case in.epoch != e.epoch:
 		CloseAll(in.fds)
-		return
-	}
-	if in.retry {
-		k.startEngine()
-		return
-	}
-	if in.err != nil {
+	case in.retry:
+		if !k.leaving {
+			k.startEngine()
+		}
+	case in.err != nil:
 		e.eof = true
 		if !errors.Is(in.err, io.EOF) {
 			k.o.Log.Error("engine said what nobody understands", "error", in.err)
 		}
 		k.killEngine()
 		k.nextEngine()
-		return
+	default:
+		e.heard, e.silent = now(), 0
+		k.order(in.m, in.fds)
 	}
-	e.heard, e.silent = now(), 0
-	k.order(in.m, in.fds)
 }
 
 func (k *Keeper) engineForked(res forkResult) {
 	e := &k.engine
 	if res.err != nil {
 		k.o.Log.Error("start engine", "error", res.err)
-		e.pid = 0
 		e.conn.Hangup() // the reader's end leads to the next attempt
 		return
 	}
-	e.pid = res.pid
+	e.pid, e.ran = res.pid, true
 	if w, ok := k.early[res.pid]; ok {
 		k.engineEnded(w.exit)
-	} else if e.killed {
+	} else if e.killed != 0 {
 		_ = unix.Kill(e.pid, unix.SIGKILL)
 	}
 }
@@ -132,8 +137,7 @@ func (k *Keeper) hello(m *Message) {
 	e := &k.engine
 	k.about.Fresh = e.fresh
 	about := k.about
-	answer := &Message{Kind: Hello, Version: Version, About: &about}
-	if err := e.conn.TrySend(answer); err != nil {
+	if err := e.conn.TrySend(&Message{Kind: Hello, Version: Version, About: &about}); err != nil {
 		k.o.Log.Warn("engine", "error", err)
 	}
 	if m.Version != Version {
@@ -143,183 +147,112 @@ func (k *Keeper) hello(m *Message) {
 	}
 	e.hello = true
 	k.untold = k.untold[:0]
-	for _, r := range k.rows { // it hears nothing but what it asks for until its List
+	for _, r := range k.rows { // what it has not heard, its List will tell
 		r.queued, r.owed = false, owed{refuses: r.owed.refuses}
 	}
 }
 
 func (k *Keeper) engineReady() {
-	k.engine.ready = true
-	k.engine.fails = 0
+	k.engine.ready = now()
+	k.engine.deaths = 0
 	k.o.Log.Info("engine is ready", "pid", k.engine.pid, "engines", k.about.Engines)
 }
 
 func (k *Keeper) engineEnded(x Exit) {
 	e := &k.engine
-	status := unix.WaitStatus(x.Status)
-	if !k.done {
-		k.o.Log.Warn("engine ended", "pid", e.pid, "code", status.ExitStatus(), "signal", status.Signal().String(), "was_ready", e.ready)
+	if status := unix.WaitStatus(x.Status); !k.done && !k.leaving {
+		k.o.Log.Warn("engine ended", "pid", e.pid, "code", status.ExitStatus(), "signal", status.Signal().String(), "was_ready", e.ready != 0)
 	}
+	k.engineGone()
+}
+
+// engineGone is for an engine of which there is no process any more, or none that can do anything. Whoever else may have
+// got hold of its end of the connection is cut off; what was sent is still read.
+func (k *Keeper) engineGone() {
+	e := &k.engine
 	e.pid = 0
+	if e.conn != nil {
+		e.conn.Hangup()
+	}
 	k.nextEngine()
 }
 
 // nextEngine starts an engine when the last one has gone and all that it said was done.
 func (k *Keeper) nextEngine() {
 	e := &k.engine
-	if e.pid != 0 || !e.eof || k.done || e.pending {
+	if e.pid != 0 || !e.eof || k.done || k.leaving || e.pending {
 		return
 	}
-	e.conn.Close()
+	if e.conn != nil {
+		e.conn.Close()
+	}
 	e.conn, e.hello = nil, false
-	if e.ready {
-		e.fails = 0
+	wait := e.history.next(e.ran, e.ready, now())
+	if wait == 0 {
 		k.startEngine()
 		return
 	}
-	k.engineFailed()
-}
-
-// engineFailed waits before the next attempt: 10 ms, doubled up to 1 s.
-func (k *Keeper) engineFailed() {
-	e := &k.engine
-	e.fails++
 	e.pending = true
-	wait := min(10*time.Millisecond<<min(e.fails-1, 10), time.Second)
 	epoch := e.epoch
 	time.AfterFunc(wait, func() { k.messages <- incoming{epoch: epoch, retry: true} })
 }
 
+// next counts the end of an engine and returns how long the next one waits: not at all where this one had served for a
+// while. Ready is when it said so, 0 if it never did.
+func (h *history) next(ran bool, ready, now int64) time.Duration {
+	h.tries++
+	switch {
+	case ready == 0:
+		if ran { // one that was refused a process did not die of anything it read
+			h.deaths++
+		}
+		return min(firstWait<<min(h.tries-1, 10), longestWait)
+	case now-ready >= int64(shortLife):
+		h.tries = 0
+	case h.tries > freeTries:
+		return min(firstWait<<min(h.tries-1-freeTries, 10), readyWait)
+	}
+	return 0
+}
+
 func (k *Keeper) killEngine() {
 	e := &k.engine
-	e.killed = true
+	if e.killed == 0 {
+		e.killed = now()
+	}
 	if e.pid != 0 {
 		_ = unix.Kill(e.pid, unix.SIGKILL)
 	}
 }
 
-// leaveLimit is how long the last engine gets to end by itself.
-const leaveLimit = time.Second
-
-// endEngine waits for the last engine, so that nothing of the daemon outlives its keeper.
+// endEngine waits for the last engine, so that nothing of the daemon outlives its keeper. One that does not end is
+// killed; one that does not die of that is left to whoever comes after.
 func (k *Keeper) endEngine() {
 	e := &k.engine
 	if e.conn != nil {
 		e.conn.Hangup()
 	}
-	late := time.AfterFunc(leaveLimit, k.killEngine)
+	late := time.NewTimer(k.limits.Leave)
 	defer late.Stop()
-	for e.pid != 0 {
+	for killed := false; e.pid != 0 || k.forking; {
 		select {
 		case ack := <-k.children:
 			k.reap()
 			close(ack)
 		case in := <-k.messages:
 			CloseAll(in.fds)
+		case r := <-k.forked:
+			k.forkDone(r)
 		case <-k.staged:
 		case <-k.writable:
-		}
-	}
-}
-
-// watch looks at the engine once a tick: one that is silent for too long is replaced. Who was late himself does not
-// judge; a traced engine is not silent.
-func (k *Keeper) watch() {
-	e := &k.engine
-	at := now()
-	onTime := at-e.looked < int64(tick+lateness)
-	e.looked = at
-	k.watchAsked(at)
-	if e.conn == nil || e.pid == 0 || e.killed {
-		return
-	}
-	if e.hello && !e.full {
-		k.send(&Message{Kind: Ping})
-	}
-	limit := silenceLimit
-	if !e.ready {
-		limit = startLimit
-	}
-	if at-e.heard < int64(limit) || traced(e.pid) {
-		e.silent = 0
-		return
-	}
-	if !onTime {
-		return
-	}
-	if e.silent++; e.silent >= 2 {
-		k.o.Log.Error("engine is silent: it is replaced", "pid", e.pid, "silent_ms", (at-e.heard)/1e6)
-		k.killEngine()
-	}
-}
-
-// waitWritable has the loop told when the engine reads again.
-func (k *Keeper) waitWritable() {
-	epoch, fd := k.engine.epoch, k.engine.conn.FD()
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil { // no descriptor to wait with: look again soon
-		time.AfterFunc(10*time.Millisecond, func() { k.writable <- epoch })
-		return
-	}
-	go func() {
-		defer unix.Close(dup)
-		for {
-			_, err := unix.Poll([]unix.PollFd{{Fd: int32(dup), Events: unix.POLLOUT}}, -1)
-			if err != unix.EINTR {
-				break
+		case <-k.gone:
+		case <-late.C:
+			if killed {
+				return
 			}
+			killed = true
+			k.killEngine()
+			late.Reset(k.limits.Leave)
 		}
-		k.writable <- epoch
-	}()
-}
-
-// traced says whether a debugger holds the process.
-func traced(pid int) bool {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return false
-	}
-	_, after, ok := strings.Cut(string(data), "\nTracerPid:\t")
-	return ok && !strings.HasPrefix(after, "0")
-}
-
-// signal takes a signal that was sent to the keeper.
-func (k *Keeper) signal(s os.Signal) {
-	sig, ok := s.(syscall.Signal)
-	if !ok {
-		return
-	}
-	if k.asked.signal != int(unix.SIGHUP) && k.asked.signal != 0 && sig == unix.SIGHUP {
-		return // going down already
-	}
-	k.asked = asked{signal: int(sig), at: now()}
-	k.o.Log.Info("signal", "signal", sig.String())
-}
-
-// watchAsked carries out a TERM by itself when no engine does.
-func (k *Keeper) watchAsked(at int64) {
-	a := &k.asked
-	if a.signal == 0 || a.signal == int(unix.SIGHUP) || a.answered || at-a.at < int64(askLimit) {
-		return
-	}
-	a.at = at
-	alive := 0
-	for _, r := range k.rows {
-		if !r.live() || r.tree == nil {
-			continue
-		}
-		alive++
-		if a.stage == 0 {
-			_ = r.tree.Signal(unix.SIGTERM, false)
-		} else {
-			r.killing, r.killAt = true, at
-			k.killNow(r)
-		}
-	}
-	a.stage++
-	k.o.Log.Error("no engine answered: the keeper ends the services itself", "alive", alive)
-	if alive == 0 || a.stage > 2 {
-		k.killEngine()
-		k.done = true
 	}
 }

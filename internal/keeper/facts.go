@@ -1,64 +1,76 @@
 package keeper
 
-import "errors"
+import (
+	"errors"
+	"time"
 
-// tell sends what the engine has not heard, as far as it reads.
-func (k *Keeper) tell() {
+	"golang.org/x/sys/unix"
+)
+
+// maxTell is how many rows are told at one turn of the loop: ten thousand of them may not keep it from its children.
+const maxTell = 64
+
+// tell sends what the engine has not heard, as far as it reads. It returns true if there is more that could be sent.
+func (k *Keeper) tell() (more bool) {
 	e := &k.engine
 	if e.conn == nil || !e.hello || e.full {
-		return
+		return false
 	}
-	for len(k.untold) > 0 {
+	for len(k.fetches) > 0 {
+		if !k.tellHeld(k.fetches[0]) {
+			return false
+		}
+		k.fetches = k.fetches[1:]
+	}
+	for n := 0; len(k.untold) > 0; n++ {
+		if n == maxTell {
+			return true
+		}
 		r := k.untold[0]
 		if !k.tellRow(r) {
-			return
+			return false
 		}
 		r.queued = false
+		k.untold[0] = nil
 		k.untold = k.untold[1:]
 	}
 	k.untold = nil
-	if k.listing && k.send(&Message{Kind: Listed, Record: k.daemon}) {
+	if k.listing {
+		if !k.send(&Message{Kind: Listed, Record: k.daemon}) {
+			return false
+		}
 		k.listing = false
 	}
-	if k.asked.signal != 0 && !k.asked.told && !k.listing {
-		k.asked.told = k.send(&Message{Kind: Asked, Signal: k.asked.signal})
-	}
+	k.tellAsked()
+	return false
 }
 
-// tellRow sends all that is owed of one row, in the order in which it happened.
+// tellHeld answers a Fetch.
+func (k *Keeper) tellHeld(name string) bool {
+	fd, ok := k.held[name]
+	if !ok {
+		return k.send(&Message{Kind: Held, Name: name, Missing: true})
+	}
+	return k.send(&Message{Kind: Held, Name: name}, fd)
+}
+
+// tellRow sends all that is owed of one row, in the order in which it happened: a main process that moved before the end
+// of the one it moved to.
 func (k *Keeper) tellRow(r *row) bool {
 	o := &r.owed
 	if o.row {
-		if !k.send(r.message()) {
+		m := r.message()
+		if !k.send(m, r.descriptors(m, 0)...) {
 			return false
-		}
-		if len(r.files) > maxFiles { // more than a message carries: never for a sane engine
-			k.o.Log.Error("too many descriptors of one unit", "unit", r.unit, "count", len(r.files))
 		}
 		*o = owed{refuses: o.refuses, moved: o.moved}
 	}
-	steps := []struct {
-		due  *bool
-		make func() *Message
-	}{
-		{&o.spawned, r.spawnedMessage},
-		{&o.failed, func() *Message { return &Message{Kind: SpawnFailed, Unit: r.unit, Gen: r.gen, Failure: r.fail} }},
-		{&o.exited, func() *Message {
-			return &Message{Kind: Exited, Unit: r.unit, Gen: r.gen, Pid: r.main, Exit: r.exit, Empty: r.empty}
-		}},
-		{&o.empty, func() *Message { return &Message{Kind: TreeEmpty, Unit: r.unit, Gen: r.gen} }},
-		{&o.refuses, func() *Message {
-			return &Message{Kind: Refusing, Unit: r.unit, Gen: r.gen, Members: r.tree.Members()}
-		}},
-	}
-	for _, s := range steps {
-		if !*s.due {
-			continue
-		}
-		if !k.send(s.make()) {
+	if o.spawned {
+		m := &Message{Kind: Spawned, Unit: r.unit, Gen: r.gen, Pid: r.main, At: r.born}
+		if !k.send(m, r.descriptors(m, r.gen)...) {
 			return false
 		}
-		*s.due = false
+		o.spawned = false
 	}
 	if o.moved != nil {
 		if !k.send(o.moved) {
@@ -66,40 +78,106 @@ func (k *Keeper) tellRow(r *row) bool {
 		}
 		o.moved = nil
 	}
+	return k.tellFlag(r, &o.failed, SpawnFailed) && k.tellFlag(r, &o.exited, Exited) && k.tellFlag(r, &o.empty, TreeEmpty) &&
+		k.tellFlag(r, &o.refuses, Refusing)
+}
+
+// tellFlag sends the fact that a flag stands for, if it is set.
+func (k *Keeper) tellFlag(r *row, due *bool, kind Kind) bool {
+	if !*due {
+		return true
+	}
+	m := &Message{Kind: kind, Unit: r.unit, Gen: r.gen}
+	switch kind {
+	case SpawnFailed:
+		m.Failure = r.fail
+	case Exited:
+		m.Pid, m.Exit, m.Empty = r.main, r.knownExit(), r.empty
+	case Refusing:
+		m.Members = r.tree.Members()
+	}
+	if !k.send(m) {
+		return false
+	}
+	*due = false
 	return true
 }
 
 // message is everything known of a row.
 func (r *row) message() *Message {
 	return &Message{Kind: Row, Unit: r.unit, Record: r.record, Op: r.op, Gen: r.gen, State: r.state, Pid: r.main, At: r.born,
-		Exit: r.exit, Empty: r.empty, Failure: r.fail, Seen: r.seen}
+		Exit: r.knownExit(), Empty: r.empty, Failure: r.fail, Seen: r.seen}
 }
 
-func (r *row) spawnedMessage() *Message {
-	return &Message{Kind: Spawned, Unit: r.unit, Gen: r.gen, Pid: r.main, At: r.born}
+// knownExit is how the main process ended; nil also when nobody could tell.
+func (r *row) knownExit() *Exit {
+	if r.lost {
+		return nil
+	}
+	return r.exit
 }
 
-// send sends m with the descriptors that belong to it. It returns false when the engine does not read or has gone.
-func (k *Keeper) send(m *Message) bool {
-	e := &k.engine
+// descriptors are those of one generation, 0 for all. Their names go into m.
+func (r *row) descriptors(m *Message, gen uint64) []int {
 	var fds []int
-	if r := k.rows[m.Unit]; r != nil && (m.Kind == Row || m.Kind == Spawned) {
-		for _, f := range r.files {
-			if len(fds) < maxFiles && (m.Kind == Row || f.gen == r.gen) {
-				fds = append(fds, f.fd)
-				m.Names = append(m.Names, fileName(f))
-			}
+	for _, f := range r.files {
+		if gen == 0 || f.gen == gen {
+			fds = append(fds, f.fd)
+			m.Names = append(m.Names, fileName(f))
 		}
 	}
+	return fds
+}
+
+// sendAgain is when something is tried again that could not be sent for another reason than that the engine does not
+// read: no memory, no descriptor.
+const sendAgain = 10 * time.Millisecond
+
+// send sends m. It returns false when the engine does not read or has gone, or nothing can be sent for the moment: the
+// loop hears when to try again.
+func (k *Keeper) send(m *Message, fds ...int) bool {
+	e := &k.engine
 	err := e.conn.TrySend(m, fds...)
-	switch {
-	case err == nil:
+	if err == nil {
+		e.deaf = 0
 		return true
-	case errors.Is(err, ErrFull):
-		e.full = true
+	}
+	if errors.Is(err, errEncode) {
+		k.o.Log.Error("engine", "unit", m.Unit, "error", err)
+		return true // and never again: the next message may be fine
+	}
+	e.full = true
+	epoch := e.epoch
+	switch {
+	case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET): // its end will be seen by the reader
+	case errors.Is(err, unix.ETOOMANYREFS), !errors.Is(err, ErrFull):
+		k.o.Log.Warn("engine", "error", err)
+		time.AfterFunc(sendAgain, func() { k.writable <- epoch })
+	default:
+		if e.deaf == 0 {
+			e.deaf = now()
+		}
 		k.waitWritable()
-	default: // its end will be seen by the reader
-		e.full = true
 	}
 	return false
+}
+
+// waitWritable has the loop told when the engine reads again.
+func (k *Keeper) waitWritable() {
+	epoch, fd := k.engine.epoch, k.engine.conn.FD()
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil { // no descriptor to wait with: look again soon
+		time.AfterFunc(sendAgain, func() { k.writable <- epoch })
+		return
+	}
+	go func() {
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(dup), Events: unix.POLLOUT}}, -1)
+			if err != unix.EINTR {
+				break
+			}
+		}
+		unix.Close(dup)
+		k.writable <- epoch
+	}()
 }

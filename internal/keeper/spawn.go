@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,8 +12,7 @@ import (
 
 // A forkJob is one process to be made.
 type forkJob struct {
-	row   *row   // nil: the engine
-	gen   uint64 // of the row
+	row   *row // nil: the engine
 	spawn *Spawn
 	path  string
 	argv  []string
@@ -49,137 +47,116 @@ func (k *Keeper) spawn(r *row, m *Message) {
 	case r.live():
 		k.o.Log.Error("internal error: spawn beside a live tree refused", "unit", r.unit, "generation", m.Gen)
 		return
-	case m.Spawn == nil || m.Spawn.Exec == nil && len(m.Spawn.Stage) == 0:
-		k.o.Log.Error("internal error: spawn without a program", "unit", r.unit)
-		return
 	}
 	r.gen, r.state, r.empty = m.Gen, InSpawn, false
-	r.main, r.born, r.exit, r.fail, r.tree = 0, 0, nil, nil, nil
-	r.killing, r.named, r.mark = false, false, m.Spawn.Mark
+	r.main, r.born, r.exit, r.lost, r.fail, r.tree = 0, 0, nil, false, nil, nil
+	r.killing, r.named, r.mark, r.out = false, false, "", 0
 	r.owed = owed{row: r.owed.row}
-	k.waiting = append(k.waiting, forkJob{row: r, gen: m.Gen, spawn: m.Spawn})
+	if m.Spawn == nil || m.Spawn.Exec == nil && len(m.Spawn.Stage) == 0 {
+		k.notBorn(r, Failure{Stage: "order", Errno: int(unix.EINVAL), Detail: "internal error: spawn without a program"})
+		return
+	}
+	r.mark = m.Spawn.Mark
+	k.waiting = append(k.waiting, forkJob{row: r, spawn: m.Spawn})
 }
 
 // startFork gives the forker its next job.
 func (k *Keeper) startFork() {
 	for !k.forking && len(k.waiting) > 0 {
 		j := k.waiting[0]
+		k.waiting[0] = forkJob{}
 		k.waiting = k.waiting[1:]
 		if len(k.waiting) == 0 {
 			k.waiting = nil
 		}
-		if j.row != nil {
-			if j.row.killing {
-				k.notBorn(j.row, Failure{Stage: "fork", Errno: int(unix.ECANCELED), Detail: "killed before it was made"})
-				continue
-			}
-			if f := k.prepare(&j); f != nil {
-				CloseAll(j.ours)
+		if f := k.refused(&j); f != nil {
+			CloseAll(j.ours)
+			if j.row != nil {
 				k.notBorn(j.row, *f)
-				continue
 			}
+			continue
 		}
 		k.forking = true
 		k.jobs <- j
 	}
 }
 
-// prepare makes the pipes, the tree and the attributes of one process.
-func (k *Keeper) prepare(j *forkJob) *Failure {
-	r, s := j.row, j.spawn
-	read, write, f := k.pipe(s, "log pipe")
-	if f != nil {
-		return f
-	}
-	r.holdAlso(LogPipe, r.gen, read)
-	j.ours = append(j.ours, write)
-	r.out = inode(read)
-	files := []uintptr{k.null.Fd(), uintptr(write), uintptr(write)}
-	r.drop(ReadyPipe, 0)
-	if s.Ready > 2 {
-		read, write, f := k.pipe(s, "readiness pipe")
-		if f != nil {
-			return f
-		}
-		r.hold(ReadyPipe, r.gen, read)
-		j.ours = append(j.ours, write)
-		for len(files) <= s.Ready {
-			files = append(files, ^uintptr(0))
-		}
-		files[s.Ready] = uintptr(write)
-	}
-	tree, err := k.o.Forest.Plant(r.unit + "-g" + strconv.FormatUint(r.gen, 10))
-	if err != nil {
-		return failure("tree", r.unit, err)
-	}
-	r.tree = tree
-	sys := &syscall.SysProcAttr{Setsid: true}
-	if fd, ok := tree.CgroupFD(); ok {
-		sys.UseCgroupFD, sys.CgroupFD = true, fd
-		j.ours = append(j.ours, fd)
-	}
-	j.attr = &syscall.ProcAttr{Files: files, Sys: sys}
-	if s.Exec != nil {
-		j.path, j.argv = s.Exec.Path, s.Exec.Argv
-		j.attr.Dir, j.attr.Env = s.Exec.Dir, s.Exec.Env
+// refused prepares a job, or says why it is not to be done.
+func (k *Keeper) refused(j *forkJob) *Failure {
+	switch {
+	case k.leaving:
+		return &Failure{Stage: "fork", Errno: int(unix.ECANCELED), Detail: "the keeper is leaving"}
+	case j.row == nil:
 		return nil
+	case j.row.killing:
+		return &Failure{Stage: "fork", Errno: int(unix.ECANCELED), Detail: "killed before it was made"}
 	}
-	return k.prepareStage(j)
+	return k.prepare(j)
 }
 
-// prepareStage has the exec stage come first: it finds its plan and the way to report behind the service's descriptors.
-func (k *Keeper) prepareStage(j *forkJob) *Failure {
-	plan, err := memfd("plan", j.spawn.Stage)
-	if err != nil {
-		return failure("plan", "", err)
-	}
-	j.ours = append(j.ours, plan)
-	var report [2]int
-	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
-		return failure("pipe", "", err)
-	}
-	j.ours = append(j.ours, report[1])
-	j.stage = report[0]
-	n := len(j.attr.Files)
-	j.attr.Files = append(j.attr.Files, uintptr(plan), uintptr(report[1]))
-	j.path = k.exePath()
-	j.argv = []string{"stayd", "exec", strconv.Itoa(n), strconv.Itoa(n + 1)}
-	j.attr.Dir, j.attr.Env = "/", []string{}
-	return nil
-}
-
-// exePath names stayd's own file in a way that survives its replacement on disk.
-func (k *Keeper) exePath() string { return "/proc/self/fd/" + strconv.Itoa(int(k.o.Exe.Fd())) }
-
-// pipe returns the read end, which never blocks, and the service's end. That one is opened read-write, so that no
-// death of a reader can break it, and belongs to the service's user, who may open it again as /dev/stdout.
-func (k *Keeper) pipe(s *Spawn, what string) (read, write int, f *Failure) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return 0, 0, failure(what, "", err)
-	}
-	defer unix.Close(p[1])
-	write, err := unix.Open("/proc/self/fd/"+strconv.Itoa(p[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		unix.Close(p[0])
-		return 0, 0, failure(what, "", err)
-	}
-	if s.UID != os.Geteuid() || s.GID != os.Getegid() {
-		if err := unix.Fchown(p[0], s.UID, s.GID); err != nil {
-			unix.Close(p[0])
-			unix.Close(write)
-			return 0, 0, failure(what, "", err)
+// forkDone takes what the forker returned.
+func (k *Keeper) forkDone(res forkResult) {
+	k.forking = false
+	CloseAll(res.job.ours)
+	defer clear(k.early) // who is in there now and was not asked for is an orphan
+	if res.err == nil {
+		select {
+		case k.kick <- struct{}{}:
+		default:
 		}
 	}
-	return p[0], write, nil
+	r := res.job.row
+	switch {
+	case r == nil:
+		k.engineForked(res)
+	case res.err != nil:
+		if res.job.stage != 0 {
+			unix.Close(res.job.stage)
+		}
+		k.notBorn(r, *execFailure(res.job, res.err))
+	default:
+		k.forkedRow(r, res)
+	}
 }
 
-func inode(fd int) uint64 {
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return 0
+// forkedRow takes a service's new process, which may have ended already.
+func (k *Keeper) forkedRow(r *row, res forkResult) {
+	r.main, r.born = res.pid, res.at
+	r.tree.Rooted(res.pid, r.mark, r.out)
+	if res.job.stage == 0 {
+		k.born(r)
+	} else {
+		r.stage = true
+		go readStage(r, r.gen, res.job.stage, k.staged)
 	}
-	return st.Ino
+	if w, ok := k.early[res.pid]; ok {
+		k.mainEnded(r, w.exit)
+	} else {
+		k.byPid[res.pid] = r
+	}
+	if r.killing {
+		k.killNow(r)
+	}
+}
+
+// execFailure finds out at which stage a direct exec failed: the kernel tells only a number.
+func execFailure(j forkJob, err error) *Failure {
+	var errno syscall.Errno
+	_ = errors.As(err, &errno)
+	switch errno {
+	case unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE:
+		return failure("fork", "", err)
+	}
+	if j.spawn.Exec == nil {
+		return failure("exec stage", j.path, err)
+	}
+	// The program is on a local file system, says the order, so asking about its directory does not block.
+	if dir := j.attr.Dir; dir != "" {
+		if st, err := os.Stat(dir); err != nil || !st.IsDir() || unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil {
+			return failure("chdir", dir, errno)
+		}
+	}
+	return failure("exec", j.path, err)
 }
 
 // failure makes a Failure of an error; one without a number counts as EIO.
@@ -191,55 +168,6 @@ func failure(stage, detail string, err error) *Failure {
 	return &Failure{Stage: stage, Errno: int(n), Detail: detail}
 }
 
-// forkDone takes what the forker returned.
-func (k *Keeper) forkDone(res forkResult) {
-	k.forking = false
-	CloseAll(res.job.ours)
-	defer clear(k.early) // who is in there now and was not asked for is an orphan
-	r := res.job.row
-	if r == nil {
-		k.engineForked(res)
-		return
-	}
-	if res.err != nil {
-		if res.job.stage != 0 {
-			unix.Close(res.job.stage)
-		}
-		k.notBorn(r, *execFailure(res.job, res.err))
-		return
-	}
-	r.main, r.born = res.pid, res.at
-	k.byPid[res.pid] = r
-	r.tree.Rooted(res.pid, r.mark, r.out)
-	if res.job.stage == 0 {
-		k.born(r)
-	} else {
-		r.stage = true
-		go readStage(r, r.gen, res.job.stage, k.staged)
-	}
-	if r.killing {
-		k.killNow(r)
-	}
-	if w, ok := k.early[res.pid]; ok {
-		k.mainEnded(r, w.exit)
-	}
-}
-
-// execFailure finds out at which stage a direct exec failed: the kernel tells only a number.
-func execFailure(j forkJob, err error) *Failure {
-	if j.spawn.Exec == nil {
-		return failure("exec stage", j.path, err)
-	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) && (errno == unix.EAGAIN || errno == unix.ENOMEM) {
-		return failure("fork", "", err)
-	}
-	if st, statErr := os.Stat(j.attr.Dir); statErr != nil || !st.IsDir() {
-		return failure("chdir", j.attr.Dir, err)
-	}
-	return failure("exec", j.path, err)
-}
-
 // born says that the program runs.
 func (k *Keeper) born(r *row) {
 	r.state = Alive
@@ -249,8 +177,11 @@ func (k *Keeper) born(r *row) {
 
 // notBorn says that no process came of the order, and none is left of the attempt.
 func (k *Keeper) notBorn(r *row, f Failure) {
-	delete(k.byPid, r.main)
-	r.state, r.fail, r.empty, r.stage = NotBorn, &f, true, false
+	if k.byPid[r.main] == r {
+		delete(k.byPid, r.main)
+	}
+	r.state, r.fail, r.empty, r.stage, r.killing = NotBorn, &f, true, false, false
+	r.main, r.exit = 0, nil
 	r.owed.failed = true
 	k.removeTree(r)
 	r.drop(LogPipe, r.gen)
@@ -258,56 +189,8 @@ func (k *Keeper) notBorn(r *row, f Failure) {
 	k.owe(r)
 }
 
-// A stageResult is what the exec stage said before it was gone: nothing, when the program runs.
-type stageResult struct {
-	row  *row
-	gen  uint64
-	fail *Failure
-}
+// exePath names stayd's own file in a way that survives its replacement on disk.
+func (k *Keeper) exePath() string { return fmt.Sprintf("/proc/self/fd/%d", k.o.Exe.Fd()) }
 
-// readStage reads the exec stage's report to its end, which comes with the exec.
-func readStage(r *row, gen uint64, fd int, results chan<- stageResult) {
-	defer unix.Close(fd)
-	var buf [4096]byte
-	n := 0
-	for n < len(buf) {
-		c, err := unix.Read(fd, buf[n:])
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || c == 0 {
-			break
-		}
-		n += c
-	}
-	res := stageResult{row: r, gen: gen}
-	if n > 0 {
-		res.fail = new(Failure)
-		if err := json.Unmarshal(buf[:n], res.fail); err != nil {
-			res.fail = &Failure{Stage: "exec stage", Errno: int(unix.EPROTO), Detail: fmt.Sprintf("%.200q", buf[:n])}
-		}
-	}
-	results <- res
-}
-
-// stageDone takes the report. The process of a failed stage is waited for before anything is told of it.
-func (k *Keeper) stageDone(res stageResult) {
-	r := res.row
-	if r.gen != res.gen || !r.stage {
-		return
-	}
-	if res.fail == nil {
-		r.stage = false
-		exit := r.exit
-		k.born(r)
-		if exit != nil {
-			r.exit = nil
-			k.mainEnded(r, *exit)
-		}
-		return
-	}
-	r.fail = res.fail
-	if r.exit != nil {
-		k.notBorn(r, *r.fail)
-	}
-}
+// treeName is the name of the tree of the row's generation.
+func (r *row) treeName() string { return r.unit + "-g" + strconv.FormatUint(r.gen, 10) }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A row is one unit in the table.
+// A row is one unit in the table. There are as many as units, so it has no room for what few of them need.
 type row struct {
 	unit   string
 	record json.RawMessage
@@ -14,14 +14,16 @@ type row struct {
 	gen    uint64 // the highest generation seen
 	state  State
 	main   int   // pid of the main process; stays after its end
-	born   int64 // CLOCK_MONOTONIC
+	born   int64 // CLOCK_MONOTONIC, ns
 	exit   *Exit
+	lost   bool // exit has no status: the parent of the main process took it
 	fail   *Failure
 	tree   Tree
 	empty  bool // nothing is left of the generation
 	seen   uint64
 
 	stage   bool   // the exec stage is still under way
+	alien   *alien // the main process is no child of the keeper
 	mark    string //
 	out     uint64 // inode of the log pipe
 	killing bool   // KillTree was ordered for gen
@@ -45,10 +47,6 @@ type owed struct {
 	moved                                        *Message
 }
 
-func (o owed) any() bool {
-	return o.row || o.spawned || o.failed || o.exited || o.empty || o.refuses || o.moved != nil
-}
-
 // row returns the row of a unit, made if it is new.
 func (k *Keeper) row(unit string) *row {
 	r := k.rows[unit]
@@ -67,14 +65,48 @@ func (k *Keeper) owe(r *row) {
 	}
 }
 
-func (r *row) hold(name string, gen uint64, fd int) {
+// maxLogs is how many log pipes are kept of one unit: its own, and those of generations whose output nobody has read to
+// the end yet. A disk that is so slow may not keep a service from coming back.
+const maxLogs = 16
+
+// maxHeld is how many descriptors of other names are kept of one unit: together, a message can carry them.
+const maxHeld = maxFiles - maxLogs
+
+// hold keeps fd in place of what had that name. It returns false if there are too many.
+func (r *row) hold(name string, gen uint64, fd int) bool {
 	r.drop(name, 0)
+	n := 0
+	for _, f := range r.files {
+		if f.name != LogPipe {
+			n++
+		}
+	}
+	if n >= maxHeld {
+		return false
+	}
 	r.files = append(r.files, file{name: name, gen: gen, fd: fd})
+	return true
 }
 
-// holdAlso keeps fd beside those of the same name of older generations: their output may not be read to the end.
-func (r *row) holdAlso(name string, gen uint64, fd int) {
-	r.files = append(r.files, file{name: name, gen: gen, fd: fd})
+// holdLog keeps a log pipe beside those of older generations. If there are too many, the oldest is closed, and holdLog
+// returns its generation.
+func (r *row) holdLog(gen uint64, fd int) (lost uint64) {
+	n := 0
+	for _, f := range r.files {
+		if f.name != LogPipe {
+			continue
+		}
+		if n++; lost == 0 || f.gen < lost {
+			lost = f.gen
+		}
+	}
+	if n < maxLogs {
+		lost = 0
+	} else {
+		r.drop(LogPipe, lost)
+	}
+	r.files = append(r.files, file{name: LogPipe, gen: gen, fd: fd})
+	return lost
 }
 
 // drop closes the descriptors of that name and generation (0 = any).
@@ -93,6 +125,9 @@ func (r *row) drop(name string, gen uint64) {
 // live says whether a process of the unit exists or is being made.
 func (r *row) live() bool { return !r.empty || r.state == InSpawn || r.state == Alive }
 
+// unreaped says whether the pid in main is still that of the main process, because nobody but the keeper can reap it.
+func (r *row) unreaped() bool { return r.main != 0 && r.exit == nil && r.alien == nil && r.live() }
+
 // orphanLog remembers how the last adopted processes ended, for a Main that comes too late.
 type orphanLog struct {
 	ring [64]waited
@@ -110,12 +145,13 @@ func (o *orphanLog) add(w waited) {
 	o.next++
 }
 
-// take returns the end of pid and forgets it.
-func (o *orphanLog) take(pid int) (Exit, bool) {
-	for i := range o.ring {
-		if o.ring[i].pid == pid && pid != 0 {
-			x := o.ring[i].exit
-			o.ring[i] = waited{}
+// take returns the end of the process that had this pid and ended not before since, and forgets it.
+func (o *orphanLog) take(pid int, since int64) (Exit, bool) {
+	for n := o.next - 1; n >= 0 && n >= o.next-len(o.ring); n-- { // the last one first: pids are used again
+		w := &o.ring[n%len(o.ring)]
+		if w.pid == pid && pid > 0 && w.exit.At >= since {
+			x := w.exit
+			*w = waited{}
 			return x, true
 		}
 	}

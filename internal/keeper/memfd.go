@@ -1,0 +1,65 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// Memfd is a close-on-exec descriptor that holds data: how configuration outlives an engine. ReadMemfd reads it.
+func Memfd(name string, data []byte) (int, error) { return memfd(name, data) }
+
+// ReadMemfd returns all that is in fd, whatever its offset.
+func ReadMemfd(fd int) ([]byte, error) { return readMemfd(fd) }
+
+func memfd(name string, data []byte) (int, error) {
+	fd, err := unix.MemfdCreate("stay-"+name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("memfd: %w", err)
+	}
+	for off := 0; off < len(data); {
+		n, err := unix.Pwrite(fd, data[off:], int64(off))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			unix.Close(fd)
+			return -1, fmt.Errorf("memfd: %w", err)
+		}
+		off += n
+	}
+	return fd, nil
+}
+
+// maxMemfd bounds what is read from a memfd, in bytes: more is no message of ours.
+const maxMemfd = 256 << 20
+
+func readMemfd(fd int) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fmt.Errorf("memfd: %w", err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, errors.New("memfd: it is none")
+	}
+	if st.Size > maxMemfd {
+		return nil, errors.New("memfd: too large")
+	}
+	data := make([]byte, st.Size)
+	for off := 0; off < len(data); {
+		n, err := unix.Pread(fd, data[off:], int64(off))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("memfd: %w", err)
+		}
+		if n == 0 {
+			return nil, fmt.Errorf("memfd: %w", io.ErrUnexpectedEOF)
+		}
+		off += n
+	}
+	return data, nil
+}

@@ -1,0 +1,67 @@
+package keeper
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Forest is where the trees of processes grow. The keeper calls it from its loop only.
+type Forest interface {
+	// Plant prepares a tree for one generation. The name is fit for a file name.
+	Plant(name string) (Tree, error)
+	// Kind says in a phrase how trees are kept.
+	Kind() string
+}
+
+// A Tree is all processes of one generation. Zombies do not count.
+type Tree interface {
+	CgroupFD() (fd int, ok bool)              // to be born in; the caller closes it
+	Rooted(pid int, mark string, out uint64)  // the main process is born; out is the inode of its log pipe
+	Ended()                                   // the main process has been reaped: its pid means nothing any more
+	Remember()                                // who is there now belongs to it, whatever it does later
+	Contains(pid int) bool                    //
+	Empty() bool                              // cheap
+	Kill() error                              // SIGKILL to all; to be called again until Empty
+	Signal(sig unix.Signal, group bool) error // to all, or to the process group of the main process
+	Members() []Member                        //
+	Remove() error                            // the tree is empty and not needed any more
+}
+
+// Options are all a keeper needs. All fields are wanted, but for Held, EngineArgs and Limits.
+type Options struct {
+	Exe        *os.File            // stayd's own file: engine and exec stage always run from it, whatever happens to the path
+	EngineArgs []string            // after "stayd engine"
+	Forest     Forest              //
+	Held       map[string]*os.File // descriptors for the engine, by name; the keeper holds copies
+	Log        *slog.Logger        // must not block
+	Stderr     *os.File            // for the engine
+	Limits     Limits
+}
+
+// Limits are how long the keeper waits for what. A field that is zero has its default, which stands beside it.
+type Limits struct {
+	Tick    time.Duration // between two looks at the engine; 1 s
+	Silence time.Duration // of an engine that was ready, until it is replaced; 5 s
+	Start   time.Duration // of an engine that is not ready yet; 30 s
+	Ask     time.Duration // between Asked and an answer, and between TERM and KILL without an engine; 10 s
+	Refuse  time.Duration // after SIGKILL, until it is said who is still there; 2 s
+	Leave   time.Duration // until an engine that was told to end is killed, and one that was killed is given up; 1 s
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&l.Tick, time.Second)
+	set(&l.Silence, 5*time.Second)
+	set(&l.Start, 30*time.Second)
+	set(&l.Ask, 10*time.Second)
+	set(&l.Refuse, 2*time.Second)
+	set(&l.Leave, time.Second)
+	return l
+}
