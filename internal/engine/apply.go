@@ -125,11 +125,38 @@ func (e *Engine) apply(next *spec.Config) []api.Change {
 	e.initGraph()
 	var changes []api.Change
 	for _, c := range diff {
-		changes = append(changes, api.Change{Service: c.Service, Action: string(c.Action), Keys: c.Keys})
+		changes = append(changes, api.Change{Service: c.Service, Action: action(c, next), Keys: c.Keys})
+	}
+	slices.SortStableFunc(diff, func(a, b spec.Change) int { return cmp.Compare(e.place(a.Service), e.place(b.Service)) })
+	for _, c := range diff {
 		e.carryOut(c, was)
 	}
 	e.event(event{kind: "command", text: "apply: " + summary(changes)})
 	return changes
+}
+
+// place is where a service stands in the order of the graph; what is not in it comes first.
+func (e *Engine) place(name string) int {
+	if s := e.service(name); s != nil {
+		return s.order
+	}
+	return -1
+}
+
+// action is a change in the words of the API.
+func action(c spec.Change, next *spec.Config) string {
+	switch c.Action {
+	case spec.ActionAdd:
+		if next.Service(c.Service).Enabled {
+			return "start"
+		}
+		return "none"
+	case spec.ActionRemove:
+		return "stop"
+	case spec.ActionSame:
+		return "none"
+	}
+	return string(c.Action)
 }
 
 // carryOut does what one change asks for.
@@ -294,7 +321,7 @@ func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 func summary(changes []api.Change) string {
 	var parts []string
 	for _, c := range changes {
-		if c.Action != string(spec.ActionSame) {
+		if c.Action != "none" {
 			parts = append(parts, c.Action+" "+c.Service)
 		}
 	}

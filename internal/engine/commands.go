@@ -97,8 +97,11 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	default:
 		return refuse("bad-request", "unknown command "+quote(string(c.Verb)), "")
 	}
-	for _, in := range list {
+	for _, in := range list { // in the order of the graph: each hears first that those before it are on their way
 		e.commandOne(in, c, w)
+		if c.Verb == api.Start {
+			e.settleGraph()
+		}
 	}
 	if c.Verb != api.Wait {
 		e.event(event{kind: "command", text: string(c.Verb) + " " + c.Target})
@@ -166,6 +169,7 @@ func (e *Engine) startList(list []*inst) []*inst {
 			for _, in := range e.services[i].insts {
 				e.step(in, unit.Event{Kind: unit.Start})
 			}
+			e.settleGraph()
 		}
 	}
 	return list
@@ -182,6 +186,7 @@ func (e *Engine) startWithNeeds(i int) {
 				e.step(in, unit.Event{Kind: unit.Start})
 			}
 		}
+		e.settleGraph()
 	}
 }
 

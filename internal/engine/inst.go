@@ -23,9 +23,13 @@ type service struct {
 	unready unit.Time // since when no instance is ready; 0 while one is
 	wasMet  bool      // what its units were last told
 	wasLost bool
-	marked  bool      // in Engine.dirty
-	lostAt  unit.Time // when that makes it lost to who needs it; 0: nobody does
-	watched bool      // in Engine.unready
+	marked  bool // in Engine.dirty
+	gone    bool // stopped or given up: lost to everybody
+	watched bool // in Engine.unready
+	lapsed  bool // it is lost to one more of those that need it, who have not been told
+
+	firstLoss unit.Time // when having no ready instance makes it lost to the most impatient of those that need it; 0: nobody does
+	nextLoss  unit.Time // likewise to the next one
 }
 
 // An inst is one instance: its unit and what is around it.

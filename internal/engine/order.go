@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"example.com/stay/internal/graph"
 	"example.com/stay/internal/unit"
 )
@@ -22,16 +24,22 @@ func (e *Engine) settleGraph() {
 		e.dirty = e.dirty[1:]
 		s.marked = false
 		status := e.status(s)
-		if status == s.status {
+		lapsed := s.lapsed
+		s.lapsed = false
+		if status == s.status && !lapsed {
 			continue
 		}
 		settled := status.Settled != s.status.Settled
+		lost := status.Lost != s.status.Lost || lapsed
 		s.status = status
 		for _, i := range e.tracker.Update(s.index, status) {
 			e.tellUnits(e.services[i])
 		}
-		if settled { // who is blocked on it may count as settled itself
-			for _, i := range e.graph.Dependents(s.index) {
+		for _, i := range e.graph.Dependents(s.index) {
+			if lost { // to some of them, maybe
+				e.tellUnits(e.services[i])
+			}
+			if settled { // who is blocked on it may count as settled itself
 				e.mark(e.services[i])
 			}
 		}
@@ -40,7 +48,7 @@ func (e *Engine) settleGraph() {
 
 // tellUnits tells the units of a service what changed around it.
 func (e *Engine) tellUnits(s *service) {
-	met, lost := e.tracker.Met(s.index), e.tracker.Lost(s.index)
+	met, lost := e.tracker.Met(s.index), e.lostTo(s)
 	if met != s.wasMet {
 		s.wasMet = met
 		kind := unit.DepsUnmet
@@ -53,7 +61,7 @@ func (e *Engine) tellUnits(s *service) {
 	}
 	if lost != s.wasLost {
 		s.wasLost = lost
-		if lost {
+		if lost && e.daemon.Mode != goingDown { // then each is asked when its turn comes
 			for _, in := range s.insts {
 				e.step(in, unit.Event{Kind: unit.DepLost})
 			}
@@ -107,11 +115,9 @@ func (e *Engine) status(s *service) graph.Status {
 	}
 	st.Ready = wanted > 0 && ready > 0 && ready == s.spec.Instances
 	st.Settled = st.Ready || settled
-	st.Lost = wanted == 0 || alive == 0
+	s.gone = wanted == 0 || alive == 0
 	e.noteUnready(s, ready > 0)
-	if s.unready != 0 && s.lostAt != 0 && e.now >= s.lostAt {
-		st.Lost = true
-	}
+	st.Lost = s.gone || s.unready != 0 && s.firstLoss != 0 && e.now >= s.firstLoss
 	return st
 }
 
@@ -126,45 +132,68 @@ func (e *Engine) stuck(s *service) bool {
 	return true
 }
 
-// noteUnready keeps since when a service has had no ready instance, and when that makes it lost: lost_after of the most
-// impatient service that needs it.
+// noteUnready keeps since when a service has had no ready instance, and when that makes it lost to those that need it.
 func (e *Engine) noteUnready(s *service, ready bool) {
 	if ready {
-		s.unready, s.lostAt = 0, 0
+		s.unready, s.firstLoss, s.nextLoss = 0, 0, 0
 		return
 	}
 	if s.unready != 0 {
 		return
 	}
 	s.unready = e.now
-	for _, i := range e.graph.Dependents(s.index) {
-		at := e.now.Add(e.services[i].spec.LostAfter)
-		if s.lostAt == 0 || at < s.lostAt {
-			s.lostAt = at
-		}
-	}
-	if s.lostAt != 0 && !s.watched {
+	s.firstLoss = e.lossAfter(s, s.unready-1)
+	s.nextLoss = s.firstLoss
+	if s.nextLoss != 0 && !s.watched {
 		s.watched = true
 		e.unready = append(e.unready, s)
 	}
 }
 
-// lostNext is the earliest moment at which a service becomes lost to those that need it, 0 if there is none.
+// lossAfter is the first moment after at when a service without a ready instance becomes lost to one more of those that
+// need it, each after its own lost_after; 0 if there is none.
+func (e *Engine) lossAfter(s *service, at unit.Time) unit.Time {
+	var next unit.Time
+	for _, i := range e.graph.Dependents(s.index) {
+		d := e.services[i]
+		loss := s.unready.Add(d.spec.LostAfter)
+		if loss > at && (next == 0 || loss < next) && slices.Contains(d.spec.Needs, s.spec.Name) {
+			next = loss
+		}
+	}
+	return next
+}
+
+// lostTo says whether something that a service needs is lost to it: stopped, given up, or without a ready instance for
+// its lost_after.
+func (e *Engine) lostTo(s *service) bool {
+	for _, name := range s.spec.Needs {
+		if d := e.service(name); d != nil && (d.gone || d.unready != 0 && e.now >= d.unready.Add(s.spec.LostAfter)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lostNext is the earliest moment at which a service becomes lost to one more of those that need it, 0 if there is none.
 func (e *Engine) lostNext() unit.Time {
 	var next unit.Time
 	kept := e.unready[:0]
 	for _, s := range e.unready {
-		if s.lostAt == 0 || s.status.Lost {
+		due := s.nextLoss
+		if due != 0 && due <= e.now {
+			s.nextLoss = e.lossAfter(s, e.now)
+			s.lapsed = true
+			e.mark(s)
+		}
+		if due != 0 && (next == 0 || due < next) {
+			next = due
+		}
+		if s.nextLoss == 0 {
 			s.watched = false
 			continue
 		}
 		kept = append(kept, s)
-		if s.lostAt <= e.now {
-			e.mark(s)
-		}
-		if next == 0 || s.lostAt < next {
-			next = s.lostAt
-		}
 	}
 	e.unready = kept
 	return next
@@ -182,7 +211,7 @@ func (e *Engine) initGraph() {
 		}
 	}
 	for _, s := range e.services {
-		s.wasMet, s.wasLost = e.tracker.Met(s.index), e.tracker.Lost(s.index)
+		s.wasMet, s.wasLost = e.tracker.Met(s.index), e.lostTo(s)
 		for _, in := range s.insts {
 			switch {
 			case s.wasMet && !in.u.DepsMet:
@@ -190,7 +219,7 @@ func (e *Engine) initGraph() {
 			case !s.wasMet && in.u.DepsMet:
 				e.step(in, unit.Event{Kind: unit.DepsUnmet})
 			}
-			if s.wasLost {
+			if s.wasLost && e.daemon.Mode != goingDown {
 				e.step(in, unit.Event{Kind: unit.DepLost})
 			}
 			if in.u.Held && e.free(s) {

@@ -293,6 +293,7 @@ func (e *Engine) startWanted(rows map[string]*rowIn, first bool) {
 				e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
 			}
 		}
+		e.settleGraph() // who comes after it hears that it is on its way before its own start
 	}
 }
 
