@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -135,7 +136,8 @@ func steps(t testing.TB, name string, args ...string) string {
 	}
 	words := make([]string, len(args)+1)
 	for i, w := range append([]string{own}, args...) {
-		words[i] = strconv.Quote(w)
+		quoted, _ := json.Marshal(w) // a JSON string is one of TOML too
+		words[i] = string(quoted)
 	}
 	return fmt.Sprintf("[service.%s]\ncommand = [%s]\nenv = { STAY_TEST_ROLE = \"steps\" }\n", name, strings.Join(words, ", "))
 }

@@ -271,3 +271,10 @@ func (d *daemon) tidy() {
 	d.write("")
 	d.up()
 }
+
+var errNotYet = errors.New("not yet")
+
+const sigterm = syscall.SIGTERM
+
+// terminate sends SIGTERM.
+func terminate(pid int) error { return syscall.Kill(pid, sigterm) }

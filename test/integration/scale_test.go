@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"example.com/stay/api"
+)
+
+// This file: what a new configuration does to what runs.
+
+func TestScaleByApply(t *testing.T) {
+	t.Parallel()
+	config := func(n int) string {
+		return fmt.Sprintf("[service.web]\ncommand = \"sleep 1000\"\ninstances = %d\n[service.other]\ncommand = \"sleep 1000\"\n", n)
+	}
+	d := start(t, config(1))
+	web, other := d.running("web", 0), d.running("other", 0)
+	if _, err := d.apply(config(3)); err != nil {
+		t.Fatal(err)
+	}
+	d.running("web.2", 0)
+	third := d.running("web.3", 0)
+	d.killEngine()
+	if _, err := d.apply(config(2)); err != nil {
+		t.Fatal(err)
+	}
+	d.wait("web.3 to leave", func() error {
+		if list := d.status("web"); len(list) != 2 {
+			return fmt.Errorf("there are %d", len(list))
+		}
+		return nil
+	})
+	if alive(third.Pid) {
+		t.Errorf("web.3 is alive: %d", third.Pid)
+	}
+	for _, was := range []api.Instance{web, other} {
+		if now := d.one(was.Name); now.Pid != was.Pid || now.State != api.Running {
+			t.Errorf("%s was %+v, is %+v", was.Name, was, now)
+		}
+	}
+	if _, err := d.apply(config(4)); err != nil { // a number that comes again is a new instance
+		t.Fatal(err)
+	}
+	d.running("web.4", 0)
+	d.running("web.3", 0)
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	d := start(t, `[service.same]
+command = "sleep 1000"
+[service.changed]
+command = "sleep 1000"
+[service.logs]
+command = "sleep 1000"
+[service.gone]
+command = "sleep 1000"
+[service.off]
+command = "sleep 1000"
+`)
+	before := map[string]api.Instance{}
+	for _, name := range []string{"same", "changed", "logs", "gone", "off"} {
+		before[name] = d.running(name, 0)
+	}
+	changes, err := d.apply(`[service.same]
+command = "sleep 1000"
+[service.changed]
+command = "sleep 2000"
+[service.logs]
+command = "sleep 1000"
+log = { max_size = "1MB" }
+[service.off]
+command = "sleep 1000"
+enabled = false
+[service.new]
+command = "sleep 1000"
+needs = ["changed"]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"changed": "restart", "logs": "change", "gone": "stop", "new": "start"} {
+		if changes[name].Action != want {
+			t.Errorf("%s: apply says %+v, want %s", name, changes[name], want)
+		}
+	}
+	d.running("changed", 1)
+	d.running("new", 0)
+	d.until("off", "stopped", func(i api.Instance) bool { return i.State == api.Stopped && i.Pid == 0 })
+	for _, name := range []string{"same", "logs"} {
+		if now := d.one(name); now.Pid != before[name].Pid {
+			t.Errorf("%s was %+v, is %+v", name, before[name], now)
+		}
+	}
+	d.wait("gone to be gone", func() error {
+		for _, i := range d.status("") {
+			if i.Name == "gone" {
+				return fmt.Errorf("it is %+v", i)
+			}
+		}
+		return nil
+	})
+	if alive(before["gone"].Pid) || alive(before["off"].Pid) {
+		t.Error("what was taken out is alive")
+	}
+	if _, err := d.client.Status(context.Background(), "gone"); !isRefused(err, "not-found") {
+		t.Errorf("status of what is gone: %v", err)
+	}
+}
+
+// TestHangup: SIGHUP to the keeper applies the file.
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	d := start(t, "[service.web]\ncommand = \"sleep 1000\"\n")
+	web := d.running("web", 0)
+	d.write("[service.web]\ncommand = \"sleep 1000\"\n[service.new]\ncommand = \"sleep 1000\"\n")
+	if err := d.keeper.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	d.wait("the new service", func() error {
+		for _, i := range d.status("") {
+			if i.Name == "new" && i.State == api.Running {
+				return nil
+			}
+		}
+		return errNotYet
+	})
+	d.write("nonsense")
+	if err := d.keeper.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	d.wait("word of the error", func() error {
+		if !strings.Contains(d.log(), "stay.toml:1:") {
+			return errNotYet
+		}
+		return nil
+	})
+	if now := d.one("web"); now.Pid != web.Pid {
+		t.Errorf("it was %+v, is %+v", web, now)
+	}
+}
