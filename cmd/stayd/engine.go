@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,12 +28,11 @@ func engineMain(args []string) int {
 	var k keeperFlags
 	flags := k.set()
 	conn := flags.Int("conn", -1, "descriptor of the connection to the keeper")
-	memory := flags.String("memory", "", "the memory directory")
 	id := flags.String("id", "", "short name of this daemon")
 	fresh := flags.Bool("fresh", false, "forget the records of the units")
 	_ = flags.Parse(args)
 	catch()
-	unix.Umask(0o022) // what the keeper has is the services' own
+	k.umask = unix.Umask(0o022) // what the keeper has is the services' own
 	log := slog.New(slog.NewTextHandler(newQueue(os.Stderr), nil)).With("process", "engine")
 	syscall.CloseOnExec(*conn)
 	err := engine.Run(engine.Options{
@@ -40,10 +41,11 @@ func engineMain(args []string) int {
 		Fresh:     *fresh,
 		Load:      k.load,
 		Only:      list(k.only),
-		MemoryDir: *memory,
+		MemoryDir: k.memory,
 		Socket:    filepath.Join(k.runtimeDir, socketName),
 		ID:        *id,
 		Log:       log,
+		NewKeeper: k.another,
 		Fault:     fault,
 		Serve:     func(l net.Listener, e *engine.Engine) error { return control.Serve(context.Background(), l, e) },
 	})
@@ -52,6 +54,29 @@ func engineMain(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// another starts a keeper in the place of one that has died; conn is its end of the connection to this engine.
+func (k *keeperFlags) another(conn int) error {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir, "--runtime-dir", k.runtimeDir,
+		"--state-dir", k.stateDir, "--log-dir", k.logDir, "--foreground=" + strconv.FormatBool(k.foreground),
+		"--transient=" + strconv.FormatBool(k.transient), "--memory", k.memory, "--umask", strconv.Itoa(k.umask),
+		"--adopt", strconv.Itoa(os.Getpid())}
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	dup, err := unix.FcntlInt(uintptr(conn), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(dup), "connection")
+	defer f.Close()
+	cmd.ExtraFiles = []*os.File{f} // descriptor 3: adoptConn
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // its end is seen by its pidfd; this only takes the zombie away
+	return nil
 }
 
 func (k *keeperFlags) load() (*spec.Config, spec.Errors) {

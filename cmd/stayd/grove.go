@@ -19,6 +19,20 @@ func (g grove) Plant(name string) (keeper.Tree, error) {
 	return tree{t}, nil
 }
 
+// Adopt takes over a tree of a keeper that has died.
+func (g grove) Adopt(name string, pid int, start uint64, mark string, out uint64) keeper.Tree {
+	return tree{g.Forest.Adopt(name, proctree.Root{Pid: pid, Start: start, Mark: mark, Out: out})}
+}
+
+// startTime is the start time of a process, 0 if it is not there.
+func startTime(pid int) uint64 {
+	t, err := proctree.StartTime(pid)
+	if err != nil {
+		return 0
+	}
+	return t
+}
+
 type tree struct{ *proctree.Tree }
 
 // Rooted tells the tree its main process.

@@ -30,6 +30,8 @@ type keeperFlags struct {
 	foreground, transient bool
 	runtimeDir, stateDir  string
 	logDir                string
+	memory                string
+	adopt, umask          int
 }
 
 func (k *keeperFlags) set() *flag.FlagSet {
@@ -42,6 +44,9 @@ func (k *keeperFlags) set() *flag.FlagSet {
 	f.StringVar(&k.runtimeDir, "runtime-dir", "", "internal")
 	f.StringVar(&k.stateDir, "state-dir", "", "internal")
 	f.StringVar(&k.logDir, "log-dir", "", "internal")
+	f.StringVar(&k.memory, "memory", "", "internal")
+	f.IntVar(&k.adopt, "adopt", 0, "internal: the engine whose keeper has died")
+	f.IntVar(&k.umask, "umask", -1, "internal: of services")
 	return f
 }
 
@@ -101,6 +106,9 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	setName("stayd-keeper")
 	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
 	started := unix.Umask(0o022)
+	if k.umask >= 0 {
+		started = k.umask
+	}
 	h, err := settle(k)
 	unix.Umask(started) // the services' own
 	if err != nil {
@@ -126,11 +134,13 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		}
 	}
 	log.Info("keeper started", "pid", os.Getpid(), "directory", k.runtimeDir, "trees", forest.Kind())
+	o := keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log, StartTime: startTime, Held: h.held()}
+	if k.adopt != 0 {
+		unix.CloseOnExec(adoptConn)
+		o.Orphaned = &keeper.Orphaned{Pid: k.adopt, Conn: keeper.NewConn(adoptConn)}
+	}
 	finished := make(chan error)
-	go func() {
-		finished <- keeper.Run(keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log,
-			Held: map[string]*os.File{"lock": h.lock, "control": h.control}})
-	}()
+	go func() { finished <- keeper.Run(o) }()
 	err = <-finished
 	forest.Close()
 	h.remove(k)
@@ -139,6 +149,9 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	}
 	return 0
 }
+
+// adoptConn is the descriptor of the connection to an engine whose keeper has died.
+const adoptConn = 3
 
 // dropStrays has the next exec close what the keeper's parent left open by mistake: neither a service nor the daemon shall
 // keep alive what is behind it.
@@ -167,6 +180,10 @@ type house struct {
 // removed: its lock is held.
 func settle(k keeperFlags) (*house, error) {
 	h := &house{id: idOf(k.runtimeDir)}
+	if k.adopt != 0 { // everything is there, in the engine's hands; standard error is the log
+		h.log, h.memory = os.Stderr, k.memory
+		return h, nil
+	}
 	if err := makeDir(k.runtimeDir, 0o755, "runtime_dir"); err != nil {
 		return nil, err
 	}
@@ -192,9 +209,18 @@ func settle(k keeperFlags) (*house, error) {
 	return h, err
 }
 
+// held is what engines get from the keeper. One that adopts gets it from its engine.
+func (h *house) held() map[string]*os.File {
+	if h.lock == nil {
+		return nil
+	}
+	return map[string]*os.File{"lock": h.lock, "control": h.control}
+}
+
 func (h *house) engineArgs(k keeperFlags) []string {
 	return []string{"--file", k.file, "--only", k.only, "--dir", k.dir, "--transient=" + strconv.FormatBool(k.transient),
-		"--runtime-dir", k.runtimeDir, "--log-dir", k.logDir, "--memory", h.memory, "--id", h.id}
+		"--runtime-dir", k.runtimeDir, "--state-dir", k.stateDir, "--log-dir", k.logDir, "--foreground=" + strconv.FormatBool(k.foreground),
+		"--memory", h.memory, "--id", h.id}
 }
 
 // remove takes away what a later start would find: socket, memory directory and lock, in this order.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Stream is the output of one generation on its way to a file.
@@ -33,6 +35,19 @@ var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // Done is closed when the pipe is at its end and everything is written.
 func (st *Stream) Done() <-chan struct{} { return st.done }
+
+// Dup returns a descriptor of the pipe for somebody else to keep, the caller's. It fails when the stream has ended.
+func (st *Stream) Dup() (int, error) {
+	raw, err := st.pipe.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	controlErr := raw.Control(func(pipe uintptr) {
+		fd, err = unix.FcntlInt(pipe, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	return fd, errors.Join(controlErr, err)
+}
 
 // SetPolicy changes how the name's output is kept, from the next chunk on.
 func (st *Stream) SetPolicy(p Policy) {

@@ -64,7 +64,7 @@ func (e *Engine) Do(ctx context.Context, c api.Command) (api.Result, error) {
 	}
 	for i := range w.result.Failures {
 		f := &w.result.Failures[i]
-		f.Log = e.lastLines(f.Name, 5)
+		f.Log = e.lastLines(ctx, f.Name, 5)
 	}
 	return w.result, nil
 }
@@ -129,10 +129,10 @@ func (e *Engine) commandOne(in *inst, c api.Command, w *wait) {
 	moved := c.Gen != 0 && in.u.Gen > c.Gen // the command was carried out before, its answer was lost
 	switch c.Verb {
 	case api.Start:
-		if in.u.Phase == unit.Ready || in.u.Phase == unit.Starting {
-			from = in.u.Gen - 1
-		}
 		e.step(in, unit.Event{Kind: unit.Start})
+		if in.u.Gen == from && onItsWay(in.u) {
+			from--
+		}
 	case api.Stop:
 		if !moved {
 			e.stop(in, false)
@@ -150,6 +150,17 @@ func (e *Engine) commandOne(in *inst, c api.Command, w *wait) {
 		return
 	}
 	e.waitFor(w, in, from)
+}
+
+// onItsWay says whether the generation there is, is the one that a start asks for.
+func onItsWay(u unit.Unit) bool {
+	switch u.Phase {
+	case unit.Ready, unit.Starting, unit.Examining, unit.Dumping:
+		return true
+	case unit.Spawning:
+		return u.Reason == unit.NoReason
+	}
+	return false
 }
 
 // startList adds what the instances need, and asks for it first.

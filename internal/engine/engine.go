@@ -29,6 +29,7 @@ type Options struct {
 	Log       *slog.Logger                         //
 	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
 	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
+	NewKeeper func(conn int) error                 // starts a keeper that adopts, with its end of the connection; nil: the engine leaves with its keeper
 	Fault     func(at string)                      // for tests: called before and after each message is sent, and after each is received; nil: nobody
 }
 
@@ -40,6 +41,8 @@ type Engine struct {
 	cfg      *spec.Config
 	daemon   daemonRecord
 	about    keeper.About
+	keeperFD int            // the keeper's pidfd, -1: none
+	copies   map[string]int // of what the keeper holds for the daemon as a whole
 	graph    *graph.Graph
 	tracker  *graph.Tracker
 	services []*service // by graph index
@@ -106,13 +109,6 @@ var errKeeperGone = errors.New("the keeper has gone")
 
 // errLeft ends the loop of a daemon that was shut down.
 var errLeft = errors.New("shut down")
-
-func (e *Engine) keeperGone() error {
-	if e.daemon.Left {
-		return errLeft
-	}
-	return errKeeperGone
-}
 
 func (e *Engine) run() error {
 	timer := time.NewTimer(time.Hour)

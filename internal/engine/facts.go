@@ -33,6 +33,9 @@ func (e *Engine) fact(f fact) error {
 	case keeper.Spawned:
 		e.adoptFiles(in, m.Names, f.fds)
 		f.fds = nil
+		if m.Gen == in.u.Gen {
+			in.start = m.Start
+		}
 		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid})
 	case keeper.SpawnFailed:
 		e.spawnFailed(in, m)
@@ -137,6 +140,7 @@ func (e *Engine) mainMoved(in *inst, m *keeper.Message) {
 	if m.Missing {
 		e.log.Warn("main process refused: it is not of this instance", "unit", in.name, "pid", m.Pid)
 	} else {
+		in.start = m.Start
 		e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
 	}
 	e.release(in)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -61,7 +62,8 @@ type inst struct {
 	heldBack  []fact
 	refusing  []keeper.Member
 	waits     []*wait
-	lastPid   int // main process of the generation before
+	start     uint64 // start time of the main process, 0 if there is none
+	lastPid   int    // main process of the generation before
 }
 
 // step applies one event. A panic parks the unit: its process stays as it is.
@@ -159,7 +161,11 @@ func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
 	in.op++
 	in.noted, in.stored = false, in.u.Want
 	m.Unit, m.Op, m.Seen = in.name, in.op, in.seen
-	m.Record = mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status,
-		Parked: in.parked})
+	m.Record = in.record()
 	e.link.send(m)
+}
+
+// record is what the keeper stores of the instance.
+func (in *inst) record() json.RawMessage {
+	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked})
 }

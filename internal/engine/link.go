@@ -74,6 +74,16 @@ func (l *link) drain() {
 	}
 }
 
+// renew goes on with another keeper. What the last one did not read is forgotten: the next one is told all there is.
+func (l *link) renew(conn *keeper.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.backlog {
+		keeper.CloseAll(p.fds)
+	}
+	l.conn, l.backlog = conn, nil
+}
+
 // read hands what the keeper says to the loop, to the end of the connection.
 func (l *link) read(facts chan<- fact) {
 	for {

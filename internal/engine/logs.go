@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"example.com/stay/api"
 	"example.com/stay/internal/capture"
@@ -65,8 +66,25 @@ func (e *Engine) names(ctx context.Context, targets []string) ([]string, error) 
 	return names, refused
 }
 
+// readOut bounds how long a failure waits for the rest of what the process wrote: whoever inherited its pipe may keep it.
+const readOut = 200 * time.Millisecond
+
 // lastLines are the last lines of output of an instance, for a person who wants to know why it failed.
-func (e *Engine) lastLines(name string, n int) []string {
+func (e *Engine) lastLines(ctx context.Context, name string, n int) []string {
+	var rest <-chan struct{}
+	_ = e.do(ctx, func() {
+		if in := e.insts[name]; in != nil && in.streams[in.u.Last.Gen] != nil {
+			rest = in.streams[in.u.Last.Gen].Done()
+		}
+	})
+	if rest != nil {
+		late := time.NewTimer(readOut)
+		defer late.Stop()
+		select {
+		case <-rest:
+		case <-late.C:
+		}
+	}
 	lines, err := e.store.Tail(name, n)
 	if err != nil {
 		return nil

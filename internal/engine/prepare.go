@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/launch"
@@ -36,8 +38,13 @@ func (e *Engine) prepare(in *inst, gen uint64) {
 	}()
 }
 
+// treeMark is the entry in the environment of every process of a generation.
+func (e *Engine) treeMark(name string, gen uint64) string {
+	return fmt.Sprintf("STAY_TREE=%s/%s/%d", e.o.ID, name, gen)
+}
+
 func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen uint64, haveUID int) prepared {
-	mark := fmt.Sprintf("STAY_TREE=%s/%s/%d", e.o.ID, name, gen)
+	mark := e.treeMark(name, gen)
 	socket := filepath.Join(e.o.MemoryDir, name)
 	env := environment(sp, name, number, mark, e.o.Socket)
 	if sp.Ready.When == spec.ReadyNotify {
@@ -124,6 +131,15 @@ func fdOf(f *os.File) (int, error) {
 	fd := -1
 	err = raw.Control(func(n uintptr) { fd = int(n) })
 	return fd, err
+}
+
+// dupOf returns another descriptor of f, the caller's.
+func dupOf(f *os.File) (int, error) {
+	fd, err := fdOf(f)
+	if err != nil {
+		return -1, err
+	}
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
 func policy(sp *spec.Service) capture.Policy {

@@ -28,6 +28,7 @@ func (e *Engine) recover() (net.Listener, error) {
 			hello.Version, keeper.Version)
 	}
 	e.about = *hello.About
+	e.watchKeeper()
 	control, err := e.fetchControl()
 	if err != nil {
 		return nil, err
@@ -75,8 +76,15 @@ func (e *Engine) fetch(name string) (int, error) {
 }
 
 func (e *Engine) fetchControl() (net.Listener, error) {
+	if lock, err := e.fetch("lock"); err == nil { // as long as any engine lives, no second daemon starts
+		e.keepCopy("lock", lock)
+	}
 	fd, err := e.fetch("control")
 	if err != nil {
+		return nil, fail("control socket", err)
+	}
+	e.keepCopy("control", fd)
+	if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 		return nil, fail("control socket", err)
 	}
 	f := os.NewFile(uintptr(fd), "control")
@@ -189,6 +197,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 			in.leaver, e.leavers = true, true
 		}
 		in.op = r.m.Op
+		in.start = r.m.Start
 		in.seen = r.m.Seen
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked

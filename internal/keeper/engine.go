@@ -52,6 +52,7 @@ type incoming struct {
 	fds   []int
 	err   error
 	retry bool // not a message: an attempt to start an engine is due
+	ended bool // not a message: the engine, which is no child, has ended
 }
 
 // startEngine starts an engine with a connection of its own.
@@ -105,6 +106,8 @@ func (k *Keeper) receive(in incoming) {
 		if !k.leaving {
 			k.startEngine()
 		}
+	case in.ended:
+		k.engineEnded(Exit{})
 	case in.err != nil:
 		e.eof = true
 		if !errors.Is(in.err, io.EOF) {

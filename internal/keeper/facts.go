@@ -66,7 +66,7 @@ func (k *Keeper) tellRow(r *row) bool {
 		*o = owed{refuses: o.refuses, moved: o.moved}
 	}
 	if o.spawned {
-		m := &Message{Kind: Spawned, Unit: r.unit, Gen: r.gen, Pid: r.main, At: r.born}
+		m := &Message{Kind: Spawned, Unit: r.unit, Gen: r.gen, Pid: r.main, Start: r.start, At: r.born}
 		if !k.send(m, r.descriptors(m, r.gen)...) {
 			return false
 		}
@@ -105,7 +105,7 @@ func (k *Keeper) tellFlag(r *row, due *bool, kind Kind) bool {
 
 // message is everything known of a row.
 func (r *row) message() *Message {
-	return &Message{Kind: Row, Unit: r.unit, Record: r.record, Op: r.op, Gen: r.gen, State: r.state, Pid: r.main, At: r.born,
+	return &Message{Kind: Row, Unit: r.unit, Record: r.record, Op: r.op, Gen: r.gen, State: r.state, Pid: r.main, Start: r.start, At: r.born,
 		Exit: r.knownExit(), Empty: r.empty, Failure: r.fail, Seen: r.seen}
 }
 

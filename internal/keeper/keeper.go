@@ -52,11 +52,18 @@ func Run(o Options) error {
 		return err
 	}
 	defer k.null.Close()
+	if err := closeOnExec(); err != nil { // whoever started us may have left something open
+		return err
+	}
 	startThreads()
 	catchSignals(k.signals)
 	go forker(k.jobs, k.forked)
 	go waiter(k.children, k.kick)
-	k.startEngine()
+	if o.Orphaned != nil {
+		k.takeEngine(o.Orphaned)
+	} else {
+		k.startEngine()
+	}
 	k.startFork()
 	k.loop()
 	k.endEngine()

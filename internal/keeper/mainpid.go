@@ -11,6 +11,7 @@ import (
 func (k *Keeper) moveMain(r *row, m *Message) {
 	answer := &Message{Kind: MainMoved, Unit: r.unit, Gen: m.Gen, Pid: m.Pid}
 	answer.Missing = !k.moveTo(r, m.Gen, m.Pid)
+	answer.Start = r.start
 	r.owed.moved = answer
 	k.owe(r)
 }
@@ -30,6 +31,7 @@ func (k *Keeper) moveTo(r *row, gen uint64, pid int) bool {
 		r.main, r.state, r.exit, r.lost, r.alien = pid, Alive, nil, false, a
 		r.owed.exited = false
 		k.byPid[pid] = r
+		r.start = k.startTime(pid)
 		r.tree.Rooted(pid, r.mark, r.out)
 		return true
 	}
@@ -56,6 +58,7 @@ type alien struct {
 	raw   int      // the pidfd
 	file  *os.File // the same, its owner
 	ended bool     // nothing runs any more; somebody has to reap it
+	never bool     // it will never be the keeper's to reap: nothing is gained by waiting until somebody did
 }
 
 // alienEnd says that an alien has ended.
@@ -106,8 +109,8 @@ func (a *alien) signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(a.raw, sig, nil, 0)
 }
 
-// reaped says whether an alien that has ended is no zombie any more.
-func (a *alien) reaped() bool { return a.ended && a.signal(0) == unix.ESRCH }
+// reaped says whether an alien that has ended is no zombie any more, or one that does not matter.
+func (a *alien) reaped() bool { return a.ended && (a.never || a.signal(0) == unix.ESRCH) }
 
 // unfollow is for a main process that was reaped, or is main no more.
 func (r *row) unfollow() {

@@ -39,6 +39,25 @@ type Options struct {
 	Log        *slog.Logger        // must not block
 	Stderr     *os.File            // for the engine
 	Limits     Limits
+
+	// StartTime returns the start time of a process as /proc has it, 0 if it is not there. nil: it is always 0, and a
+	// keeper that dies cannot be replaced.
+	StartTime func(pid int) uint64
+	// Orphaned is the engine of a keeper that has died: it goes on with this one, which has to adopt what the other had.
+	// nil: the keeper starts an engine of its own.
+	Orphaned *Orphaned
+}
+
+// Orphaned is an engine without a keeper.
+type Orphaned struct {
+	Pid  int
+	Conn *Conn // the keeper's end
+}
+
+// An Adopter is a Forest that can take over trees of a keeper that has died.
+type Adopter interface {
+	// Adopt returns the tree of that name. Pid is its main process, 0 if it has none any more.
+	Adopt(name string, pid int, start uint64, mark string, out uint64) Tree
 }
 
 // Limits are how long the keeper waits for what. A field that is zero has its default, which stands beside it.

@@ -16,7 +16,10 @@ const maxName = 200
 const maxFetches = 64
 
 // fileName is how a descriptor of a unit is named on the wire: its generation stands after a slash, 0 for the unit's.
-func fileName(f file) string { return f.name + "/" + strconv.FormatUint(f.gen, 10) }
+func fileName(f file) string { return FileName(f.name, f.gen) }
+
+// FileName names a descriptor of a unit on the wire.
+func FileName(name string, gen uint64) string { return name + "/" + strconv.FormatUint(gen, 10) }
 
 // ParseFileName takes apart the name of a descriptor that came with a Row or Spawned.
 func ParseFileName(s string) (name string, gen uint64) {
@@ -51,6 +54,8 @@ func (k *Keeper) order(m *Message, fds []int) {
 		kept = k.hold(m, fds)
 	case Fetch:
 		k.fetch(m)
+	case Adopt:
+		kept = k.adopt(m, fds)
 	case Drop:
 		k.drop(m)
 	case Forget:

@@ -49,7 +49,7 @@ func (k *Keeper) spawn(r *row, m *Message) {
 		return
 	}
 	r.gen, r.state, r.empty = m.Gen, InSpawn, false
-	r.main, r.born, r.exit, r.lost, r.fail, r.tree = 0, 0, nil, false, nil, nil
+	r.main, r.start, r.born, r.exit, r.lost, r.fail, r.tree = 0, 0, 0, nil, false, nil, nil
 	r.killing, r.named, r.mark, r.out = false, false, "", 0
 	r.owed = owed{row: r.owed.row}
 	if m.Spawn == nil || m.Spawn.Exec == nil && len(m.Spawn.Stage) == 0 {
@@ -122,6 +122,7 @@ func (k *Keeper) forkDone(res forkResult) {
 // forkedRow takes a service's new process, which may have ended already.
 func (k *Keeper) forkedRow(r *row, res forkResult) {
 	r.main, r.born = res.pid, res.at
+	r.start = k.startTime(res.pid)
 	r.tree.Rooted(res.pid, r.mark, r.out)
 	if res.job.stage == 0 {
 		k.born(r)

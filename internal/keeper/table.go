@@ -13,8 +13,9 @@ type row struct {
 	op     uint64 // the last order executed
 	gen    uint64 // the highest generation seen
 	state  State
-	main   int   // pid of the main process; stays after its end
-	born   int64 // CLOCK_MONOTONIC, ns
+	main   int    // pid of the main process; stays after its end
+	start  uint64 // start time of main, as /proc has it
+	born   int64  // CLOCK_MONOTONIC, ns
 	exit   *Exit
 	lost   bool // exit has no status: the parent of the main process took it
 	fail   *Failure

@@ -24,6 +24,7 @@ const (
 	Hold       Kind = "hold"   // Name (and Unit) with one descriptor; the same name replaces
 	Fetch      Kind = "fetch"  // Name; answered by Held
 	Drop       Kind = "drop"   // Name, Unit, Gen (0 = any)
+	Adopt      Kind = "adopt"  // Unit Gen Op Record Pid Start At Name (the mark) with the descriptors in Names: of a keeper that has died
 	List       Kind = "list"   // answered by a Row for each unit, then Listed
 	Acted      Kind = "acted"  // the engine heard Asked
 	Shutdown   Kind = "shutdown"
@@ -53,6 +54,7 @@ type Message struct {
 	To      string          `json:"to,omitzero"`   // "main", "group" or "tree"
 	Cont    bool            `json:"cont,omitzero"` // SIGCONT after it, so that a stopped process hears it
 	Pid     int             `json:"p,omitzero"`
+	Start   uint64          `json:"pt,omitzero"` // start time of Pid, proc_pid_stat(5): with the pid it names a process for good
 	At      int64           `json:"at,omitzero"` // CLOCK_MONOTONIC, ns
 	Name    string          `json:"n,omitzero"`
 	Names   []string        `json:"ns,omitzero"` // of the descriptors that come with the message, in order

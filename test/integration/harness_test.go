@@ -65,7 +65,9 @@ type daemon struct {
 	client *client.Client
 	keeper *exec.Cmd
 	stderr *strings.Builder
-	ended  chan struct{}
+
+	keeperPid int // of a keeper that came after a killed one; 0: there was none
+	ended     chan struct{}
 
 	wrap []string            // a command that execs what stands after it, to start the keeper with; none by default
 	as   *syscall.Credential // whom the keeper runs as; nil: who runs the test
@@ -139,7 +141,7 @@ func (d *daemon) version() (api.Daemon, error) {
 // cleanup ends the daemon, and fails the test if anything of it is left.
 func (d *daemon) cleanup() {
 	d.t.Helper()
-	if d.t.Failed() {
+	if d.t.Failed() || os.Getenv("STAY_TEST_LOG") != "" {
 		d.t.Logf("stay.log:\n%s", d.log())
 	}
 	select {
