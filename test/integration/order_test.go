@@ -124,8 +124,10 @@ func TestWaitsFor(t *testing.T) {
 	if web, db := d.said("web", "stop"), d.said("db", "stop"); web > db {
 		t.Errorf("db stopped at %v, before web at %v", db, web)
 	}
-	go release(t, gate)
-	d.do(api.Start, "db")
+	if _, err := d.try(api.Command{Verb: api.Start, Target: "db", NoWait: true}); err != nil {
+		t.Fatal(err)
+	}
+	release(t, gate)
 	d.running("web", 1)
 }
 
