@@ -127,6 +127,12 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	if err != nil {
 		return refuse(err, "")
 	}
+	if k.adopt == 0 {
+		if err := endSurvivors(h.id, log); err != nil {
+			h.remove(k)
+			return refuse(err, "kill them, then try again")
+		}
+	}
 	_ = os.Chdir("/")
 	if !k.foreground { // who started us reads the end of our standard error: we are up
 		for fd := 1; fd <= 2; fd++ {
