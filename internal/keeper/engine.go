@@ -116,7 +116,7 @@ func (k *Keeper) receive(in incoming) {
 		k.killEngine()
 		k.nextEngine()
 	default:
-		e.heard, e.silent = now(), 0
+		e.heard = now()
 		k.order(in.m, in.fds)
 	}
 }

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -12,12 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ExecClean executes exe with argv, with an empty signal mask and every signal at its default: Go hands what it found at
-// its own start to every child (nohup's ignored SIGHUP, a shell's blocked signals) and cannot be told otherwise later.
-// It returns only with an error.
+// ExecClean executes exe with argv, with an empty signal mask, every signal at its default, and no descriptor but the
+// standard ones: Go hands what it found at its own start to every child (nohup's ignored SIGHUP, a shell's blocked signals,
+// a terminal's or a build tool's open files) and cannot be told otherwise later. It returns only with an error.
 func ExecClean(exe *os.File, argv []string) error {
 	ignored, err := ignoredSignals()
 	if err != nil {
+		return err
+	}
+	if err := closeOnExec(); err != nil {
 		return err
 	}
 	runtime.LockOSThread() // the mask is this thread's, and exec keeps it
@@ -52,4 +56,22 @@ func ignoredSignals() (uint64, error) {
 func setDefault(s int) {
 	var act [4]uint64 // handler, flags, restorer, mask: all zero is SIG_DFL on every 64-bit Linux
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
+}
+
+// closeOnExec has every descriptor but the standard ones end with the next exec.
+func closeOnExec() error {
+	const first = 3 // after standard error
+	if unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return nil
+	}
+	entries, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	if err != nil {
+		return fmt.Errorf("open descriptors: %w", err)
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
