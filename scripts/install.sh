@@ -2,17 +2,17 @@
 # install.sh GROUP…: installs the Debian packages that a group of programs comes from, where one of them is missing. Not
 # root, or no Debian: says what is missing. Services that come with packages are not started.
 #
-# Groups: services (real servers that tests supervise), tools (what scripts and tests call), race (the C compiler that
-# the race detector links with).
+# Groups: services (real servers that tests supervise), tools (what scripts and tests call), compiler (for C: the race
+# detector links with it, and benchmarks compare with a program in C).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# needed prints a line for each program of a group: its name, its package.
+# needed prints a line for each program of a group: its name or place, its package.
 needed() {
 	case $1 in
-	services) printf '%s\n' "redis-server redis-server" "nginx nginx" "memcached memcached" "postgres postgresql" ;;
-	tools) printf '%s\n' "make make" "setpriv util-linux" "ps procps" ;;
-	race) printf '%s\n' "gcc gcc" ;;
+	services) printf '%s\n' "redis-server redis-server" "nginx nginx" "memcached memcached" "/usr/lib/postgresql/*/bin/postgres postgresql" ;;
+	tools) printf '%s\n' "make make" "setpriv util-linux" "ps procps" "python3 python3" ;;
+	compiler) printf '%s\n' "gcc gcc" "/usr/include/stdio.h libc6-dev" ;;
 	*)
 		printf 'install.sh: there is no group %s\n' "$1" >&2
 		exit 2
@@ -20,9 +20,12 @@ needed() {
 	esac
 }
 
-# present says whether a program is there, for root or in a place of its own as Debian has it.
+# present says whether a program is there, or for a pattern with slashes any file.
 present() {
-	PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/$1" >/dev/null
+	case $1 in
+	*/*) compgen -G "$1" >/dev/null ;;
+	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
 }
 
 # install_quietly installs packages while a policy refuses to start anything. A policy that is there already is its

@@ -3,7 +3,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-scripts/install.sh tools race
+scripts/install.sh tools compiler
 if ! command -v "$(go env CC)" >/dev/null; then
 	printf 'no C compiler: as root, apt-get install gcc\n' >&2
 	exit 1
