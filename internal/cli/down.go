@@ -53,8 +53,9 @@ func (a *app) shutdown(ctx context.Context, c *client.Client, now bool, line *wa
 		case err := <-done:
 			return err
 		case <-again.C:
-			if list, err := a.look(c, nil); err == nil {
-				line.show("still there: " + alive(list))
+			list, err := a.look(c, nil)
+			if names := alive(list); err == nil && names != "" {
+				line.show("still there: " + names)
 			}
 		}
 	}

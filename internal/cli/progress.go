@@ -50,7 +50,9 @@ func (a *app) showProgress(c *client.Client, targets []string, finished <-chan s
 			return
 		case <-wait.C:
 			list, _ := a.look(c, targets)
-			line.show("waiting: " + unsettled(list))
+			if names := unsettled(list); names != "" {
+				line.show("waiting: " + names)
+			}
 		}
 	}
 }

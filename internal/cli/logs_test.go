@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/stay/api"
+)
+
+func TestLogs(t *testing.T) {
+	e := three()
+	e.logs = []api.LogLine{{Name: "db", Text: "one"}, {Name: "web", Text: "two"}, {Name: "web.2", Text: "three \x1b[2J"}}
+	socket := serve(t, e)
+	for _, c := range []struct{ args, asked, out string }{
+		{"logs", "logs [] 100 false", "db    │ one\nweb   │ two\nweb.2 │ three ·[2J\n"},
+		{"logs db", `logs ["db"] 100 false`, "one\n"},
+		{"logs web.2 -n 3", `logs ["web.2"] 3 false`, "three ·[2J\n"},
+		{"logs web* -n -1", `logs ["web*"] -1 false`, "web   │ two\nweb.2 │ three ·[2J\n"},
+		{"logs web db", `logs ["web" "db"] 100 false`, "db    │ one\nweb   │ two\n"},
+	} {
+		code, out, err := run(t, append([]string{"--socket", socket}, strings.Fields(c.args)...)...)
+		asked := e.questions()
+		if code != 0 || out != c.out || err != "" || asked[len(asked)-1] != c.asked {
+			t.Errorf("stay %s: %d %q %q, asked %q; want %q", c.args, code, out, err, asked, c.out)
+		}
+	}
+	if code, _, err := run(t, "--socket", socket, "logs", "nix"); code != 1 || !strings.Contains(err, `there is no service "nix"`) {
+		t.Errorf("logs nix: %d %q", code, err)
+	}
+}
+
+func TestLogsFollow(t *testing.T) {
+	e := three()
+	s := begin("--socket", serve(t, e), "logs", "-f", "db")
+	e.write("db", "one")
+	s.out.await(t, "one\n", 1)
+	e.write("web", "not this one")
+	e.write("db", "two")
+	s.out.await(t, "two\n", 1)
+	s.out.mu.Lock()
+	s.out.broken = true
+	s.out.mu.Unlock()
+	e.write("db", "three")
+	if code, out, err := s.end(t); code != 0 || out != "one\ntwo\n" || err != "" {
+		t.Errorf("%d %q %q", code, out, err)
+	}
+}
+
+// TestLogsWithoutDaemon: they are files, and stayd reads them.
+func TestLogsWithoutDaemon(t *testing.T) {
+	y := newYard(t, "web")
+	code, out, err := run(t, "logs", "-n", "5", "web", "db")
+	if code != 0 || out != "a line of a file\n" || err != "stay: no daemon runs: these are the files in \""+y.report.LogDir+"\"\n" {
+		t.Errorf("%d %q %q", code, out, err)
+	}
+	if calls := y.calls(t); calls[len(calls)-1] != "logs --dir "+y.report.LogDir+" -n 5 -- web db" {
+		t.Errorf("stayd was called %q", calls)
+	}
+	if code, _, err := run(t, "logs", "-f"); code != 3 || !strings.HasPrefix(err, "stay: no daemon on ") {
+		t.Errorf("logs -f: %d %q", code, err)
+	}
+
+	// A daemon of `stay run` has no configuration: its logs are beside its socket.
+	y.save(t, "report", report{Errors: []configError{{Message: "no stay.toml here"}}})
+	code, out, err = run(t, "logs")
+	if code != 0 || out != "a line of a file\n" {
+		t.Errorf("without a configuration: %d %q %q", code, out, err)
+	}
+	if err := os.Remove(filepath.Join(y.dir, ".stay", "log")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, err := run(t, "logs"); code != 3 || !strings.HasPrefix(err, "stay: no daemon on ") {
+		t.Errorf("without logs: %d %q", code, err)
+	}
+
+	// Logs of another daemon than the one that was asked for are not shown.
+	y.save(t, "report", y.report)
+	if code, _, _ := run(t, "--socket", filepath.Join(y.dir, "other.sock"), "logs"); code != 3 {
+		t.Errorf("logs of another daemon: %d", code)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	e := newEngine()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.Local)
+	e.events = []api.Event{
+		{Seq: 1, Time: at, Kind: "engine", Message: "engine started"},
+		{Seq: 2, Time: at, Kind: "state", Name: "web", From: api.Starting, To: api.Running, Pid: 7},
+		{Seq: 3, Time: at, Kind: "state", Name: "web", From: api.Running, To: api.Waiting, Message: "exit code 1\x1b"},
+		{Seq: 4, Time: at, Kind: "log", Name: "web", Message: "its log is written again"},
+	}
+	socket := serve(t, e)
+	code, out, err := run(t, "--socket", socket, "events")
+	want := "03:04:05.678  engine: engine started\n" +
+		"03:04:05.678  web: running, pid 7\n" +
+		"03:04:05.678  web: waiting, exit code 1·\n" +
+		"03:04:05.678  web: its log is written again\n"
+	if code != 0 || out != want || err != "" {
+		t.Errorf("%d %q %q; want %q", code, out, err, want)
+	}
+	code, out, _ = run(t, "--socket", socket, "events", "--json")
+	lines := slices.Collect(strings.Lines(out))
+	var got api.Event
+	if code != 0 || len(lines) != 4 || json.Unmarshal([]byte(lines[1]), &got) != nil || got.Seq != 2 || got.To != api.Running {
+		t.Errorf("%d %q", code, out)
+	}
+}
+
+func TestEventsFollow(t *testing.T) {
+	e := three()
+	s := begin("--socket", serve(t, e), "events", "-f")
+	e.set("db", api.Stopped, "as asked")
+	s.out.await(t, "db: stopped, as asked\n", 1)
+	s.out.mu.Lock()
+	s.out.broken = true
+	s.out.mu.Unlock()
+	e.set("db", api.Running, "")
+	if code, _, err := s.end(t); code != 0 || err != "" {
+		t.Errorf("%d %q", code, err)
+	}
+}
+
+func TestSameFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{dir + "/s", dir + "/s", true},
+		{dir + "/link/s", dir + "/s", true},
+		{dir + "/s", dir + "/t", false},
+		{dir + "/nix/s", dir + "/s", false},
+	} {
+		if got := sameFile(c.a, c.b); got != c.want {
+			t.Errorf("sameFile(%q, %q) is %t", c.a, c.b, got)
+		}
+	}
+}
