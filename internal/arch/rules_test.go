@@ -47,6 +47,8 @@ var libraries = []library{
 		"system calls; policies make none, and public packages bring no dependency along"},
 	{"github.com/spf13/cobra", []string{"face"},
 		"arguments of the command stay; stayd starts in few milliseconds and has flags enough"},
+	{"golang.org/x/term", []string{"face"},
+		"terminals are where people are"},
 	{"net/http", []string{"client", "control", "face"},
 		"HTTP is how clients talk to the daemon; beyond control it has no network"},
 	{"testing", nil,
