@@ -32,6 +32,7 @@ func engineMain(args []string) int {
 	fresh := flags.Bool("fresh", false, "forget the records of the units")
 	_ = flags.Parse(args)
 	catch()
+	giveBack()
 	k.umask = unix.Umask(0o022) // what the keeper has is the services' own
 	log := slog.New(slog.NewTextHandler(newQueue(os.Stderr), nil)).With("process", "engine")
 	syscall.CloseOnExec(*conn)

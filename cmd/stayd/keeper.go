@@ -145,6 +145,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		unix.CloseOnExec(adoptConn)
 		o.Orphaned = &keeper.Orphaned{Pid: k.adopt, Conn: keeper.NewConn(adoptConn)}
 	}
+	giveBack()
 	finished := make(chan error)
 	go func() { finished <- keeper.Run(o) }()
 	err = <-finished

@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +57,12 @@ func setName(name string) {
 	b := append([]byte(name), 0)
 	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
 }
+
+// startOver is when everything that belongs to a start has happened: garbage of it is given back to the system then.
+const startOver = 3 * time.Second
+
+// giveBack returns what only the start needed. Go would do it too, over minutes.
+func giveBack() { time.AfterFunc(startOver, debug.FreeOSMemory) }
 
 // refuse prints one line that says what is wrong, and one with what to do.
 func refuse(err error, hint string) int {
