@@ -148,6 +148,8 @@ type rowIn struct {
 	fds    []int
 	record record
 	known  bool // there is a record, and it could be read
+
+	refusing []keeper.Member
 }
 
 func (e *Engine) list() (map[string]*rowIn, error) {
@@ -167,6 +169,10 @@ func (e *Engine) list() (map[string]*rowIn, error) {
 				r.known = json.Unmarshal(m.Record, &r.record) == nil
 			}
 			rows[m.Unit] = r
+		case keeper.Refusing: // comes right after its row
+			if r := rows[m.Unit]; r != nil {
+				r.refusing = m.Members
+			}
 		case keeper.Listed:
 			e.daemon = daemonRecord{Mode: running, Only: e.o.Only}
 			if len(m.Record) > 0 {
@@ -199,6 +205,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		in.op = r.m.Op
 		in.start = r.m.Start
 		in.seen = r.m.Seen
+		in.refusing = r.refusing
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
 		} else {
