@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,23 +13,26 @@ import (
 // This file: who starts before whom, stops before whom, and what becomes of who needs somebody that is gone. The times are
 // the services' own.
 
-// said is the time that a service has printed after a word; the last one if there are several.
+// said waits for a word of a service, and returns the time that it has printed after it; the last one if there are several.
 func (d *daemon) said(name, word string) time.Duration {
 	d.t.Helper()
 	var at time.Duration
-	for line := range strings.Lines(d.output(name)) {
-		f := strings.Fields(line) // time stamp of the log, word, time
-		if len(f) == 3 && f[1] == word {
-			n, err := strconv.ParseInt(f[2], 10, 64)
-			if err != nil {
-				d.t.Fatal(err)
+	d.wait(name+" to say "+word, func() error {
+		for line := range strings.Lines(d.output(name)) {
+			f := strings.Fields(line) // time stamp of the log, word, time
+			if len(f) == 3 && f[1] == word && strings.HasSuffix(line, "\n") {
+				n, err := strconv.ParseInt(f[2], 10, 64)
+				if err != nil {
+					d.t.Fatal(err)
+				}
+				at = time.Duration(n)
 			}
-			at = time.Duration(n)
 		}
-	}
-	if at == 0 {
-		d.t.Fatalf("%s has not said %q: %q", name, word, d.output(name))
-	}
+		if at == 0 {
+			return fmt.Errorf("it has said %q", d.output(name))
+		}
+		return nil
+	})
 	return at
 }
 
@@ -49,12 +53,7 @@ func TestOrder(t *testing.T) {
 		timed(t, "alone", ""))
 	for _, name := range []string{"db", "cache", "web", "log", "alone"} {
 		d.running(name, 0)
-		d.wait(name+" to say that it started", func() error {
-			if !strings.Contains(d.output(name), "start") {
-				return errNotYet
-			}
-			return nil
-		})
+		d.said(name, "start")
 	}
 	db, cache, web, log, alone := d.said("db", "start"), d.said("cache", "start"), d.said("web", "start"), d.said("log", "start"), d.said("alone", "start")
 	if web < db+pause*9/10 || web < cache+pause*9/10 || log < web {
@@ -83,12 +82,7 @@ func TestOrderByApply(t *testing.T) {
 	}
 	for _, name := range []string{"z", "m", "a"} {
 		d.running(name, 0)
-		d.wait(name+" to say that it started", func() error {
-			if !strings.Contains(d.output(name), "start") {
-				return errNotYet
-			}
-			return nil
-		})
+		d.said(name, "start")
 	}
 	if z, m, a := d.said("z", "start"), d.said("m", "start"), d.said("a", "start"); m < z+180*time.Millisecond || a < m {
 		t.Errorf("starts: z %v, m %v, a %v", z, m, a)
@@ -111,12 +105,7 @@ func TestWaitsFor(t *testing.T) {
 	release(t, gate)
 	d.running("web", 0)
 	d.why("both", "waiting for net")
-	d.wait("web to say that it started", func() error {
-		if !strings.Contains(d.output("web"), "start") {
-			return errNotYet
-		}
-		return nil
-	})
+	d.said("web", "start")
 	d.do(api.Stop, "db")
 	if i := d.one("web"); i.Pid != 0 || i.State != api.Waiting || i.Why != "waiting for db" {
 		t.Errorf("what it needs is stopped, and it is %+v", i)

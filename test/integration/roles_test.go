@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ func init() { roles["steps"] = roleSteps }
 //	exit N       ends
 func roleSteps(args []string) int {
 	term := make(chan os.Signal, 1)
+	if slices.Contains(args, "term") {
+		signal.Notify(term, syscall.SIGTERM) // before anybody can know that it runs
+	}
 	for i := 0; i < len(args); i++ {
 		word := ""
 		if i+1 < len(args) {
@@ -43,7 +47,6 @@ func roleSteps(args []string) int {
 		case "fork":
 			return fork(args[i+1:])
 		case "term":
-			signal.Notify(term, syscall.SIGTERM)
 			<-term
 			continue
 		case "forever":
