@@ -58,9 +58,6 @@ func (k *Keeper) childEnded(pid int, x Exit) {
 	case pid == k.engine.pid:
 		k.engineEnded(x)
 	default:
-		if k.forking {
-			k.early[pid] = waited{pid, x}
-		}
 		k.orphans.add(waited{pid, x})
 		k.trees.soon() // it may have been the last of its tree
 	}

@@ -121,17 +121,15 @@ func (k *Keeper) receive(in incoming) {
 	}
 }
 
-func (k *Keeper) engineForked(res forkResult) {
+func (k *Keeper) engineForked(pid int, err error) {
 	e := &k.engine
-	if res.err != nil {
-		k.o.Log.Error("start engine", "error", res.err)
+	if err != nil {
+		k.o.Log.Error("start engine", "error", err)
 		e.conn.Hangup() // the reader's end leads to the next attempt
 		return
 	}
-	e.pid, e.ran = res.pid, true
-	if w, ok := k.early[res.pid]; ok {
-		k.engineEnded(w.exit)
-	} else if e.killed != 0 {
+	e.pid, e.ran = pid, true
+	if e.killed != 0 {
 		_ = unix.Kill(e.pid, unix.SIGKILL)
 	}
 }
@@ -237,15 +235,13 @@ func (k *Keeper) endEngine() {
 	}
 	late := time.NewTimer(k.limits.Leave)
 	defer late.Stop()
-	for killed := false; e.pid != 0 || k.forking; {
+	for killed := false; e.pid != 0; {
 		select {
 		case ack := <-k.children:
 			k.reap()
 			close(ack)
 		case in := <-k.messages:
 			CloseAll(in.fds)
-		case r := <-k.forked:
-			k.forkDone(r)
 		case <-k.staged:
 		case <-k.writable:
 		case <-k.gone:

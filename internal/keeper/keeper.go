@@ -26,14 +26,11 @@ type Keeper struct {
 	asked   asked
 	trees   treeWatch
 	orphans orphanLog
-	early   map[int]waited // children that ended before the forker said who they are
-	waiting []forkJob      // not yet given to the forker
-	forking bool           // the forker has one
+	waiting []forkJob // processes to be made
+	empties []Tree    // to be removed, when there is nothing more urgent
 
 	children chan chan struct{}
 	kick     chan struct{} // for the waiter: there is a child
-	forked   chan forkResult
-	jobs     chan forkJob
 	staged   chan stageResult
 	messages chan incoming
 	writable chan int // epoch of the connection
@@ -57,16 +54,15 @@ func Run(o Options) error {
 	}
 	startThreads()
 	catchSignals(k.signals)
-	go forker(k.jobs, k.forked)
 	go waiter(k.children, k.kick)
 	if o.Orphaned != nil {
 		k.takeEngine(o.Orphaned)
 	} else {
 		k.startEngine()
 	}
-	k.startFork()
 	k.loop()
 	k.endEngine()
+	k.removeEmpties(len(k.empties))
 	return nil
 }
 
@@ -81,13 +77,10 @@ func newKeeper(o Options) (*Keeper, error) {
 		rows:   map[string]*row{},
 		byPid:  map[int]*row{},
 		held:   map[string]int{},
-		early:  map[int]waited{},
 		trees:  treeWatch{pending: map[*row]bool{}},
 
 		children: make(chan chan struct{}),
 		kick:     make(chan struct{}, 1),
-		forked:   make(chan forkResult, 1),
-		jobs:     make(chan forkJob, 1),
 		staged:   make(chan stageResult),
 		messages: make(chan incoming),
 		writable: make(chan int),
@@ -109,14 +102,15 @@ func newKeeper(o Options) (*Keeper, error) {
 // again is always ready: the loop comes back at once for what it left undone.
 var again = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// loop handles one thing at a time, none of which takes long: of children and untold rows a bounded number is taken, and
-// the rest waits for its next turn beside everything else. What the engine has to hear goes out after each.
+// loop handles one thing at a time, none of which takes long: of children and untold rows a bounded number is taken, one
+// process is made, and the rest waits for its next turn beside everything else. What the engine has to hear goes out after
+// each.
 func (k *Keeper) loop() {
 	ticker := time.NewTicker(k.limits.Tick)
 	defer ticker.Stop()
 	look := time.NewTimer(time.Hour)
 	defer look.Stop()
-	more := false
+	more := true
 	for !k.done {
 		var due <-chan time.Time
 		if len(k.trees.pending) > 0 {
@@ -131,8 +125,6 @@ func (k *Keeper) loop() {
 		case ack := <-k.children:
 			k.reap()
 			close(ack)
-		case r := <-k.forked:
-			k.forkDone(r)
 		case r := <-k.staged:
 			k.stageDone(r)
 		case in := <-k.messages:
@@ -151,8 +143,9 @@ func (k *Keeper) loop() {
 			k.lookAtTrees()
 		case <-rest:
 		}
-		k.startFork()
-		more = k.tell()
+		more = k.makeOne()
+		more = k.tell() || more
+		more = k.removeEmpties(1) || more
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // threads is how many are made before the first service: the runtime dies when the kernel refuses it one (RLIMIT_NPROC,
-// pids.max), and it makes one only when none is idle. Loop, forker, waiter, reader of the engine, signals, a few stages.
+// pids.max), and it makes one only when none is idle. Loop, waiter, reader of the engine, signals, a few stages.
 const threads = 12
 
 // startThreads makes the threads and leaves them idle.

@@ -81,11 +81,24 @@ func (k *Keeper) removeTree(r *row) {
 	if r.tree == nil {
 		return
 	}
-	if err := r.tree.Remove(); err != nil {
-		k.o.Log.Warn("remove tree", "unit", r.unit, "error", err)
-	}
+	k.empties = append(k.empties, r.tree)
 	r.tree = nil
 	r.owed.refuses = false
+}
+
+// removeEmpties removes up to n trees that nobody needs any more, and says whether there are more.
+func (k *Keeper) removeEmpties(n int) (more bool) {
+	for ; n > 0 && len(k.empties) > 0; n-- {
+		if err := k.empties[0].Remove(); err != nil {
+			k.o.Log.Warn("remove tree", "error", err)
+		}
+		k.empties[0] = nil
+		k.empties = k.empties[1:]
+	}
+	if len(k.empties) == 0 {
+		k.empties = nil
+	}
+	return k.empties != nil
 }
 
 // killTree takes the order.
@@ -119,7 +132,7 @@ func (k *Keeper) killTree(r *row, m *Message) {
 // killNow sends SIGKILL to what there is now; lookAtTrees repeats it until nothing is left.
 func (k *Keeper) killNow(r *row) {
 	if r.tree == nil || r.main == 0 {
-		return // the forker has it, or will be asked for it: forkDone and startFork look at killing
+		return // it is not made yet, and will not be: refused looks at killing
 	}
 	if r.unreaped() {
 		_ = unix.Kill(r.main, unix.SIGKILL)
