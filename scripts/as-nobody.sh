@@ -10,6 +10,7 @@ cp "$1" "$binary"
 chmod 755 "$binary"
 shift
 cd "$public/src/${PWD#"$root"}"
-exec env -i PATH="$PATH" LANG=C.UTF-8 HOME="$public/home" TMPDIR="$public/tmp" USER=nobody CI="${CI:-}" \
+# What root finds in a home of its own is not for nobody.
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$public/home" TMPDIR="$public/tmp" USER=nobody CI="${CI:-}" \
 	STAY_TEST_BINARIES="$STAY_TEST_BINARIES" \
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$binary" "$@"

@@ -9,5 +9,5 @@ if ! command -v "$(go env CC)" >/dev/null; then
 	exit 1
 fi
 for module in "${modules[@]}"; do
-	(cd "$module" && CGO_ENABLED=1 go test -race -timeout 40m ./...)
+	(cd "$module" && CGO_ENABLED=1 go test -race -count=1 -timeout 40m ./...)
 done
