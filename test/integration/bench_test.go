@@ -157,3 +157,56 @@ func BenchmarkThousand(b *testing.B) {
 		b.ReportMetric(float64(time.Since(begin).Milliseconds()), "down-ms")
 	}
 }
+
+// BenchmarkChurn measures both processes before and after 20,000 restarts: memory, descriptors and threads have to stay.
+func BenchmarkChurn(b *testing.B) {
+	const services, restarts = 20, 20000
+	var c strings.Builder
+	c.WriteString("[stay]\nfork_rate = \"\"\n[defaults]\nrestart = { step = \"0s\", max_delay = \"0s\" }\n")
+	for i := range services {
+		fmt.Fprintf(&c, "[service.s%02d]\ncommand = \"/bin/true\"\n", i)
+	}
+	for b.Loop() {
+		d := start(b, c.String())
+		sum := func() (n int) {
+			for _, i := range d.status("") {
+				n += i.Restarts
+			}
+			return n
+		}
+		var first, last usage
+		begin := time.Now()
+		for goal := restarts / 20; goal <= restarts; goal += restarts - restarts/20 {
+			for sum() < goal {
+				<-time.After(20 * time.Millisecond)
+			}
+			first, last = last, d.usage(b)
+		}
+		b.ReportMetric(float64(restarts)/time.Since(begin).Seconds(), "restarts/s")
+		b.ReportMetric(float64(first.memory), "KiB-at-1000")
+		b.ReportMetric(float64(last.memory), "KiB-at-20000")
+		b.ReportMetric(float64(last.files-first.files), "more-files")
+		b.ReportMetric(float64(last.threads-first.threads), "more-threads")
+	}
+}
+
+// usage is what keeper and engine together have.
+type usage struct{ memory, files, threads int }
+
+func (d *daemon) usage(b *testing.B) usage {
+	b.Helper()
+	v, err := d.version()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var u usage
+	for _, pid := range []int{v.KeeperPid, v.EnginePid} {
+		pss, _ := memory(b, pid)
+		u.memory += pss
+		files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		u.files += len(files)
+		u.threads += len(threads)
+	}
+	return u
+}
