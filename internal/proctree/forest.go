@@ -141,6 +141,7 @@ func (f *Forest) Close() error {
 	if f.base == "" {
 		return nil
 	}
+	f.Leftovers() // the groups of an earlier daemon's generations, which have ended since
 	err := unix.Rmdir(string(f.base))
 	if err != nil && err != unix.ENOENT && err != unix.EBUSY && err != unix.ENOTEMPTY {
 		return fmt.Errorf("remove group %q: %w", f.base, err)

@@ -18,7 +18,7 @@ import (
 
 // process is what /proc tells of one.
 type process struct {
-	t   *testing.T
+	t   testing.TB
 	pid int
 }
 
@@ -78,10 +78,23 @@ func (p process) stat(n int) string {
 func service(t *testing.T, config string) (*daemon, process) {
 	t.Helper()
 	d := start(t, config)
-	return d, process{t, d.running("web", 0).Pid}
+	return d, d.asleep("web")
 }
 
-func check(t *testing.T, what, got, want string) {
+// asleep waits until a service sleeps: before, exec and the loader are still at work in it.
+func (d *daemon) asleep(name string) process {
+	d.t.Helper()
+	p := process{d.t, d.running(name, 0).Pid}
+	d.wait(name+" to sleep", func() error {
+		if env, stat := p.read("environ"), p.read("stat"); env == "" || !strings.Contains(stat, "(sleep) S ") {
+			return fmt.Errorf("it is %q", stat)
+		}
+		return nil
+	})
+	return p
+}
+
+func check(t testing.TB, what, got, want string) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s is %q, want %q", what, got, want)
@@ -159,7 +172,7 @@ env = { A = "one two", EMPTY = "", LANG = "C" }
 	}
 	file(t, filepath.Join(d.dir, "more.env"), "A=lost\nB=\"kept\"\n", 0o644)
 	d.up()
-	p := process{t, d.running("web.2", 0).Pid}
+	p := d.asleep("web.2")
 	env := p.env()
 	for name, want := range map[string]string{
 		"A": "one two", "B": "kept", "EMPTY": "", "LANG": "C", "PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME"),
@@ -283,7 +296,7 @@ func TestInheritedBlemishes(t *testing.T) {
 	}
 	d.wrap = []string{"sh", "-c", `trap "" HUP INT USR1 PIPE; umask 077; exec 7<"$0" 9<"$0"; exec ` + block + ` "$@"`, d.dir + "/stay.toml"}
 	d.up()
-	p := process{t, d.running("web", 0).Pid}
+	p := d.asleep("web")
 	check(t, "blocked signals", field(t, p.pid, "SigBlk"), "0000000000000000")
 	check(t, "ignored signals", field(t, p.pid, "SigIgn"), "0000000000000000")
 	check(t, "the umask", field(t, p.pid, "Umask"), "0077")
@@ -314,11 +327,15 @@ func strayFiles(t *testing.T, pid int) []string {
 // TestOutputOutlivesDaemon: with keeper and engine killed at once, writing does not kill the service.
 func TestOutputOutlivesDaemon(t *testing.T) {
 	t.Parallel()
-	d, p := service(t, "[service.web]\ncommand = \"sh -c 'while :; do echo line; sleep .01; done'\"\n")
+	d := start(t, "[service.web]\ncommand = \"sh -c 'while :; do echo line; sleep .01; done'\"\n")
 	d.says("web", "line")
+	p := process{t, d.one("web").Pid}
 	version := mustVersion(t, d)
+	if err := unix.Kill(version.EnginePid, unix.SIGSTOP); err != nil { // or it might see the keeper's end, and replace it
+		t.Fatal(err)
+	}
 	kill(t, d.keeper.Process.Pid)
-	_ = unix.Kill(version.EnginePid, unix.SIGKILL) // it may have seen the keeper's end before
+	kill(t, version.EnginePid)
 	<-d.ended
 	d.wait("the engine to be gone", func() error {
 		if alive(version.EnginePid) {
