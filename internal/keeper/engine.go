@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -94,6 +95,7 @@ func readEngine(epoch int, conn *Conn, messages chan<- incoming) {
 		if err != nil {
 			return
 		}
+		runtime.Gosched() // the loop takes this thread over at once, instead of waking another
 	}
 }
 
@@ -242,6 +244,9 @@ func (k *Keeper) endEngine() {
 			close(ack)
 		case in := <-k.messages:
 			CloseAll(in.fds)
+			if in.ended && in.epoch == e.epoch {
+				e.pid = 0
+			}
 		case <-k.staged:
 		case <-k.writable:
 		case <-k.gone:

@@ -3,6 +3,7 @@ package keeper
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,8 @@ type Keeper struct {
 	trees   treeWatch
 	orphans orphanLog
 	waiting []forkJob // processes to be made
-	empties []Tree    // to be removed, when there is nothing more urgent
+	fork    func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
+	empties []Tree // to be removed, when there is nothing more urgent
 
 	children chan chan struct{}
 	kick     chan struct{} // for the waiter: there is a child
@@ -77,6 +79,7 @@ func newKeeper(o Options) (*Keeper, error) {
 		rows:   map[string]*row{},
 		byPid:  map[int]*row{},
 		held:   map[string]int{},
+		fork:   syscall.ForkExec,
 		trees:  treeWatch{pending: map[*row]bool{}},
 
 		children: make(chan chan struct{}),

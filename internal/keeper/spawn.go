@@ -63,7 +63,7 @@ func (k *Keeper) makeOne() (more bool) {
 		}
 		return k.waiting != nil
 	}
-	pid, err := syscall.ForkExec(j.path, j.argv, j.attr)
+	pid, err := k.fork(j.path, j.argv, j.attr)
 	at := now()
 	CloseAll(j.ours)
 	if err == nil {

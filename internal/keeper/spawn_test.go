@@ -1,0 +1,421 @@
+package keeper
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSpawnFailures: each stage is named, nothing is left of the attempt, and other units are unaffected.
+func TestSpawnFailures(t *testing.T) {
+	r := start(t, config{Stubs: true})
+	e := r.ready()
+	other, _ := e.spawn("other", 1, "exec sleep 1000")
+	write(t, filepath.Join(r.dir, "closed"), "", 0o600)
+	write(t, filepath.Join(r.dir, "binary"), "\x00\x01\x02", 0o755)
+	write(t, filepath.Join(r.dir, "lost"), "#!/no/such/interpreter\n", 0o755)
+	for _, test := range []struct {
+		unit  string
+		path  string
+		dir   string
+		spawn func(*Spawn)
+		stage string
+		errno error
+	}{
+		{unit: "chdir", path: "/bin/true", dir: "/no/such/dir", stage: "chdir", errno: unix.ENOENT},
+		{unit: "nodir", path: "/bin/true", dir: "/etc/passwd", stage: "chdir", errno: unix.ENOTDIR},
+		{unit: "absent", path: "/no/such/program", stage: "exec", errno: unix.ENOENT},
+		{unit: "closed", path: "closed", stage: "exec", errno: unix.EACCES},
+		{unit: "binary", path: "binary", stage: "exec", errno: unix.ENOEXEC},
+		{unit: "lost", path: "lost", stage: "exec", errno: unix.ENOENT},
+		{unit: "big", path: "/bin/true", spawn: func(s *Spawn) { s.Exec.Env = []string{strings.Repeat("x", 4<<20)} }, stage: "exec", errno: unix.E2BIG},
+		{unit: "nothing", spawn: func(s *Spawn) { s.Exec = nil }, stage: "order", errno: unix.EINVAL},
+		{unit: "ready", path: "/bin/true", spawn: func(s *Spawn) { s.Ready = 2 }, stage: "readiness pipe", errno: unix.EBADF},
+		{unit: "far", path: "/bin/true", spawn: func(s *Spawn) { s.Ready = 1 << 30 }, stage: "readiness pipe", errno: unix.EBADF},
+		{unit: "stub", path: "/bin/true", stage: "tree", errno: unix.EDQUOT},
+	} {
+		t.Run(test.unit, func(t *testing.T) {
+			base := openFiles(t, r.pid())
+			s := e.shell("")
+			if test.path != "" && !filepath.IsAbs(test.path) {
+				test.path = filepath.Join(r.dir, test.path)
+			}
+			s.Exec.Path = test.path
+			if test.dir != "" {
+				s.Exec.Dir = test.dir
+			}
+			if test.spawn != nil {
+				test.spawn(s)
+			}
+			e.order(&Message{Kind: SpawnOrder, Unit: test.unit, Gen: 1, Spawn: s})
+			m := e.want(SpawnFailed, test.unit).m
+			if m.Gen != 1 || m.Failure.Stage != test.stage || unix.Errno(m.Failure.Errno) != test.errno {
+				t.Errorf("failed: %s, want %s: %v", dump(m), test.stage, test.errno)
+			}
+			if row := e.list()[test.unit].m; row.State != NotBorn || !row.Empty || row.Pid != 0 || *row.Failure != *m.Failure {
+				t.Errorf("row %s", dump(row))
+			}
+			r.until(fmt.Sprintf("%d open descriptors again", base), func() bool { return openFiles(t, r.pid()) <= base })
+		})
+	}
+	if row := e.list()["other"].m; row.State != Alive || !alive(other) {
+		t.Errorf("other: %s", dump(row))
+	}
+	e.order(&Message{Kind: SpawnOrder, Unit: "absent", Gen: 2, Spawn: e.shell("exit 0")}) // and it can be put right
+	e.want(Spawned, "absent")
+	e.want(Exited, "absent")
+}
+
+// stage is a Spawn through the exec stage.
+func (e *engine) stage(p stagePlan) *Spawn {
+	p.Exec = *e.shell("exit 6").Exec
+	data, _ := json.Marshal(p)
+	return &Spawn{UID: os.Geteuid(), GID: os.Getegid(), Stage: data}
+}
+
+func TestStage(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+	base := openFiles(t, r.pid())
+	run := func(gen uint64, p stagePlan) {
+		e.order(&Message{Kind: SpawnOrder, Unit: "web", Gen: gen, Spawn: e.stage(p)})
+	}
+	failed := func(stage string, errno unix.Errno) {
+		t.Helper()
+		m := e.want(SpawnFailed, "web").m
+		if m.Failure.Stage != stage || unix.Errno(m.Failure.Errno) != errno {
+			t.Errorf("failed: %s", dump(m))
+		}
+	}
+	run(1, stagePlan{Fail: &Failure{Stage: "chroot", Errno: int(unix.EPERM), Detail: "/jail"}})
+	failed("chroot", unix.EPERM)
+	run(2, stagePlan{Junk: "what is this"})
+	failed("exec stage", unix.EPROTO)
+	e.order(&Message{Kind: SpawnOrder, Unit: "web", Gen: 3, Spawn: &Spawn{UID: os.Geteuid(), GID: os.Getegid(), Stage: json.RawMessage(`[]`)}})
+	e.want(Spawned, "web") // it said nothing, as one that has become the program
+	if x := e.want(Exited, "web").m; unix.WaitStatus(x.Exit.Status).ExitStatus() != 3 {
+		t.Errorf("exited: %s", dump(x))
+	}
+	run(4, stagePlan{Die: true})
+	e.want(Spawned, "web")
+	if x := e.want(Exited, "web").m; unix.WaitStatus(x.Exit.Status).Signal() != unix.SIGKILL {
+		t.Errorf("exited: %s", dump(x))
+	}
+	run(5, stagePlan{})
+	got := e.want(Spawned, "web")
+	CloseAll(got.fds)
+	if x := e.want(Exited, "web").m; unix.WaitStatus(x.Exit.Status).ExitStatus() != 6 {
+		t.Errorf("exited: %s", dump(x))
+	}
+	e.send(&Message{Kind: Drop, Unit: "web", Name: LogPipe})
+	e.settled()
+	if n := openFiles(t, r.pid()); n > base+2 { // the poller of the runtime has come
+		t.Errorf("%d descriptors, then %d", base, n)
+	}
+}
+
+// TestManySlowStages: stages that cannot get on cost no thread, and nobody else waits for them.
+func TestManySlowStages(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+	gate := fifo(t, r, "gate")
+	const n = 30
+	for i := range n {
+		e.order(&Message{Kind: SpawnOrder, Unit: fmt.Sprint("slow", i), Gen: 1, Spawn: e.stage(stagePlan{Gate: filepath.Join(r.dir, "gate")})})
+	}
+	e.spawn("web", 1, "exec sleep 1000")
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", r.pid()))
+	if err != nil || len(entries) > threads+10 {
+		t.Errorf("%d threads, %v", len(entries), err)
+	}
+	if row := e.list()["slow3"].m; row.State != InSpawn {
+		t.Errorf("row %s", dump(row))
+	}
+	e.order(&Message{Kind: KillTree, Unit: "slow3", Gen: 1}) // in the exec stage
+	e.want(Spawned, "slow3")
+	if x := e.want(Exited, "slow3").m; unix.WaitStatus(x.Exit.Status).Signal() != unix.SIGKILL || !x.Empty {
+		t.Errorf("exited: %s", dump(x))
+	}
+	for i := 1; i < n; i++ { // all have it open, or will have
+		if _, err := gate.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.order(&Message{Kind: SignalTo, Unit: "slow4", Gen: 1, Signal: int(unix.SIGTERM), To: "main"})
+	for i := range n {
+		if i != 3 {
+			e.order(&Message{Kind: KillTree, Unit: fmt.Sprint("slow", i), Gen: 1})
+		}
+	}
+	for ended := 0; ended < n-1; {
+		switch m := e.next().m; m.Kind {
+		case Exited:
+			ended++
+		case Spawned:
+		default:
+			t.Fatalf("got %s", dump(m))
+		}
+	}
+}
+
+func TestKillTree(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+
+	// Of a generation that was never spawned: it shall not be any more.
+	e.order(&Message{Kind: KillTree, Unit: "never", Gen: 4})
+	if m := e.want(TreeEmpty, "never").m; m.Gen != 4 {
+		t.Errorf("empty: %s", dump(m))
+	}
+	e.order(&Message{Kind: SpawnOrder, Unit: "never", Gen: 4, Spawn: e.shell("true")})
+	e.settled()
+	if row := e.list()["never"].m; row.Gen != 4 || row.State != NoProcess || !row.Empty {
+		t.Errorf("row %s", dump(row))
+	}
+
+	// In the queue of the forker, or in its hands: both in one go, so that most are in the queue.
+	const n = 20
+	for i := range n {
+		unit := fmt.Sprint("q", i)
+		e.send(&Message{Kind: SpawnOrder, Unit: unit, Gen: 1, Op: 1, Spawn: e.shell("exec sleep 1000")})
+		e.send(&Message{Kind: KillTree, Unit: unit, Gen: 1, Op: 2})
+	}
+	unborn := 0
+	for done := 0; done < n; {
+		switch m := e.next().m; m.Kind {
+		case SpawnFailed:
+			if unix.Errno(m.Failure.Errno) != unix.ECANCELED {
+				t.Errorf("failed: %s", dump(m))
+			}
+			unborn++
+			done++
+		case Exited:
+			if !m.Empty {
+				t.Errorf("exited: %s", dump(m))
+			}
+			done++
+		case Spawned:
+		default:
+			t.Fatalf("got %s", dump(m))
+		}
+	}
+	t.Logf("%d of %d were never made", unborn, n)
+
+	// Already ended: it is said again.
+	e.spawn("web", 1, "exit 1")
+	e.want(Exited, "web")
+	for range 2 {
+		e.order(&Message{Kind: KillTree, Unit: "web", Gen: 1})
+		e.want(Exited, "web")
+		e.want(TreeEmpty, "web")
+	}
+
+	// An older one than the highest: nothing.
+	pid, _ := e.spawn("web", 2, "exec sleep 1000")
+	e.order(&Message{Kind: KillTree, Unit: "web", Gen: 1})
+	e.settled()
+	if !alive(pid) {
+		t.Error("a kill of generation 1 has hit generation 2")
+	}
+
+	// All of a tree that ignores everything else.
+	e.spawn("tree", 1, "trap '' TERM; sleep 1000 & sleep 1000 & echo; wait; wait; sleep 1000")
+	e.order(&Message{Kind: KillTree, Unit: "tree", Gen: 1})
+	if x := e.want(Exited, "tree").m; !x.Empty {
+		e.want(TreeEmpty, "tree")
+	}
+}
+
+// TestRefusing has a tree that is never said to be empty.
+func TestRefusing(t *testing.T) {
+	gate := filepath.Join(t.TempDir(), "gate")
+	r := start(t, config{EmptyAt: gate})
+	e := r.ready()
+	pid, _ := e.spawn("web", 1, "exec sleep 1000")
+	e.order(&Message{Kind: KillTree, Unit: "web", Gen: 1})
+	e.want(Exited, "web")
+	if m := e.want(Refusing, "web").m; len(m.Members) != 1 || m.Members[0].Pid != pid {
+		t.Errorf("refusing: %s", dump(m))
+	}
+	write(t, gate, "", 0o600)
+	e.want(TreeEmpty, "web")
+}
+
+// TestFloodDoesNotHideTrees: messages without end do not keep the keeper from looking at a tree that is to be empty.
+func TestFloodDoesNotHideTrees(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+	gate := fifo(t, r, "gate")
+	e.spawn("web", 1, "exec 3<gate; (sh -c 'exec cat <&3' >/dev/null; exit) & exit 0")
+	e.want(Exited, "web")
+	stop := make(chan struct{})
+	flooded := make(chan struct{})
+	go func() {
+		defer close(flooded)
+		for op := uint64(1); ; op++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = e.conn.Send(&Message{Kind: Note, Unit: "flood", Op: op})
+			}
+		}
+	}()
+	gate.Close()
+	e.want(TreeEmpty, "web")
+	close(stop)
+	<-flooded
+}
+
+func TestSignals(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+	_, log := e.spawn("web", 1, `trap 'echo usr1' USR1; trap 'echo usr2; exit 9' USR2; echo up; while :; do sleep 0.01; done`)
+	readUntil(t, log, "up\n")
+	e.order(&Message{Kind: SignalTo, Unit: "web", Gen: 2, Signal: int(unix.SIGKILL), To: "main"}) // no such generation
+	e.order(&Message{Kind: SignalTo, Unit: "web", Gen: 1, Signal: int(unix.SIGUSR1), To: "main"})
+	readUntil(t, log, "usr1\n")
+	e.order(&Message{Kind: SignalTo, Unit: "web", Gen: 1, Signal: int(unix.SIGSTOP), To: "tree"})
+	e.order(&Message{Kind: SignalTo, Unit: "web", Gen: 1, Signal: int(unix.SIGUSR2), To: "tree", Cont: true})
+	if x := e.want(Exited, "web").m; unix.WaitStatus(x.Exit.Status).ExitStatus() != 9 {
+		t.Errorf("exited: %s", dump(x))
+	}
+	e.order(&Message{Kind: SignalTo, Unit: "web", Gen: 1, Signal: int(unix.SIGTERM), To: "main"}) // nobody there
+	e.settled()
+}
+
+func TestReadyPipe(t *testing.T) {
+	r := start(t, config{})
+	e := r.ready()
+	for gen := uint64(1); gen <= 2; gen++ {
+		for _, direct := range []bool{true, false} {
+			unit := fmt.Sprint("web", direct)
+			s := e.shell("echo yes >&7; sleep 1000 7>&-; exit")
+			if !direct {
+				data, _ := json.Marshal(stagePlan{Exec: *s.Exec})
+				s.Exec, s.Stage = nil, data
+			}
+			if gen == 2 {
+				e.order(&Message{Kind: KillTree, Unit: unit, Gen: 1})
+				if x := e.want(Exited, unit).m; !x.Empty {
+					e.want(TreeEmpty, unit)
+				}
+			}
+			if s.Ready = 7; s.Exec == nil {
+				s.Stage, _ = json.Marshal(stagePlan{Exec: *e.shell("echo yes >&7; sleep 1000 7>&-; exit").Exec})
+			}
+			e.order(&Message{Kind: SpawnOrder, Unit: unit, Gen: gen, Spawn: s})
+			got := e.want(Spawned, unit)
+			if len(got.fds) != 2 || got.m.Names[1] != fmt.Sprintf("ready/%d", gen) {
+				t.Fatalf("spawned: %s", dump(got.m))
+			}
+			f := os.NewFile(uintptr(got.fds[1]), "ready")
+			readUntil(t, f, "yes\n")
+			f.Close()
+			unix.Close(got.fds[0])
+		}
+	}
+}
+
+// TestNoFile: descriptors run out, in the keeper itself. Services fail, by name; the daemon's own business goes on.
+func TestNoFile(t *testing.T) {
+	r := start(t, config{NoFile: 160}) // stayd's own file is above 100
+	e := r.ready()
+	var failure *Failure
+	spawned := 0
+	for i := 0; failure == nil; i++ {
+		e.order(&Message{Kind: SpawnOrder, Unit: fmt.Sprint("u", i), Gen: 1, Spawn: e.shell("exec sleep 1000")})
+		switch got := e.next(); got.m.Kind {
+		case Spawned:
+			CloseAll(got.fds)
+			spawned++
+		case SpawnFailed:
+			failure = got.m.Failure
+		default:
+			t.Fatalf("got %s", dump(got.m))
+		}
+	}
+	if failure.Stage != "log pipe" || unix.Errno(failure.Errno) != unix.EMFILE || spawned < 50 {
+		t.Errorf("after %d services: %+v", spawned, failure)
+	}
+	fd, _ := Memfd("test", []byte("x"))
+	defer unix.Close(fd)
+	e.send(&Message{Kind: Hold, Name: "kept"}, fd)
+	e.die()
+	e = r.ready() // an engine can still be started
+	if rows := e.list(); len(rows) != spawned+1 || len(rows["u0"].fds) != 1 {
+		t.Errorf("%d rows of %d", len(rows), spawned+1)
+	}
+	e.send(&Message{Kind: Fetch, Name: "kept"})
+	if got := e.want(Held, ""); got.m.Missing {
+		t.Error("nothing could be held")
+	}
+	e.send(&Message{Kind: KillTree, Unit: "u0", Gen: 1, Op: 9})
+	e.want(Exited, "u0")
+	e.send(&Message{Kind: Drop, Unit: "u0", Name: LogPipe})
+	e.send(&Message{Kind: SpawnOrder, Unit: "u0", Gen: 2, Op: 10, Spawn: e.shell("exit 0")})
+	e.want(Spawned, "u0")
+	e.want(Exited, "u0")
+}
+
+// TestNProc: the kernel refuses processes. Root is never refused, so it is another user's keeper.
+func TestNProc(t *testing.T) {
+	needsRoot(t, "a keeper of a user who has no other processes")
+	const uid = 64917
+	r := start(t, config{UID: uid, NProc: 60})
+	e := r.ready()
+	shell := func(script string) *Spawn {
+		s := e.shell(script)
+		s.UID, s.GID = uid, os.Getegid()
+		return s
+	}
+	var failure *Failure
+	spawned := 0
+	for i := 0; failure == nil && i < 100; i++ {
+		e.order(&Message{Kind: SpawnOrder, Unit: fmt.Sprint("u", i), Gen: 1, Spawn: shell("exec sleep 1000")})
+		got := e.next()
+		CloseAll(got.fds)
+		if got.m.Kind == Spawned {
+			spawned++
+		}
+		failure = got.m.Failure
+	}
+	if failure == nil || failure.Stage != "fork" || unix.Errno(failure.Errno) != unix.EAGAIN || spawned == 0 {
+		t.Fatalf("after %d services: %+v", spawned, failure)
+	}
+	e.die() // its place is free, and the next engine's threads are short of some: it is the keeper that must not die of it
+	r.until("an engine or a try of one", func() bool { return strings.Count(r.log.String(), "engine ended") > 0 })
+	for i := range 40 { // make room
+		if i < spawned {
+			_ = unix.Kill(r.childNamed("sleep"), unix.SIGKILL)
+		}
+	}
+	e = r.ready()
+	if rows := e.list(); len(rows) != spawned+1 {
+		t.Errorf("%d rows of %d", len(rows), spawned+1)
+	}
+}
+
+// childNamed is a live child of the keeper that runs a program.
+func (r *rig) childNamed(comm string) int {
+	for _, pid := range r.marked() {
+		data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if strings.TrimSpace(string(data)) == comm {
+			return pid
+		}
+	}
+	r.t.Fatalf("no %s is left", comm)
+	return 0
+}
