@@ -146,6 +146,20 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// What lived in the groups of an earlier daemon when the forest was opened may have ended by the time it is closed.
+func TestCloseTakesOldGroups(t *testing.T) {
+	f := openForest(t, true)
+	if err := os.Mkdir(string(f.base)+"/old-g3", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(string(f.base)); !os.IsNotExist(err) {
+		t.Errorf("the forest's group after Close: %v", err)
+	}
+}
+
 // Who belongs to nobody is an orphan without an owner, and nobody touches it.
 func TestStranger(t *testing.T) {
 	f := openForest(t, false)
