@@ -45,13 +45,16 @@ func (c *Client) Shutdown(ctx context.Context, now bool) error {
 	if keeper != nil && awaitExit(ctx, keeper) == nil {
 		return nil
 	}
+	if ctx.Err() != nil {
+		return ctx.Err() // also where the socket refuses already: the process is still there
+	}
 	return c.awaitRefusal(ctx)
 }
 
-// openKeeper returns a pidfd of the keeper, nil if it cannot be had: the daemon may live in a pid namespace that this
-// process does not see, where its numbers mean other processes.
+// openKeeper returns a pidfd of the keeper, nil if it cannot be had: the daemon may live in another pid namespace, where
+// its numbers mean other processes. They mean the same if the keeper is, as seen from here, who made the socket.
 func (c *Client) openKeeper(ctx context.Context, d api.Daemon) *os.File {
-	if d.KeeperPid <= 0 || c.listenerPid(ctx) <= 0 || strings.HasPrefix(runtime.GOARCH, "mips") {
+	if d.KeeperPid <= 0 || c.listenerPid(ctx) != d.KeeperPid || strings.HasPrefix(runtime.GOARCH, "mips") {
 		return nil
 	}
 	fd, _, errno := syscall.Syscall(sysPidfdOpen, uintptr(d.KeeperPid), 0, 0)
