@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -142,16 +141,6 @@ func listen(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("control socket %q: %w", path, err)
 	}
 	return f, nil
-}
-
-// answers says whether somebody listens on the control socket of dir.
-func answers(dir string) bool {
-	c, err := net.Dial("unix", filepath.Join(dir, socketName))
-	if err != nil {
-		return false
-	}
-	c.Close()
-	return true
 }
 
 // memoryDir makes the directory for what must not touch a disk: in the runtime directory if that is a tmpfs, else where

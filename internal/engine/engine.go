@@ -64,7 +64,6 @@ type Engine struct {
 	now      unit.Time
 	wall     time.Time
 	down     []func() // called when all is down
-	seq      uint64
 
 	requests chan func()
 	facts    chan fact

@@ -190,6 +190,11 @@ func (k *Keeper) nextEngine() {
 		e.conn.Close()
 	}
 	e.conn, e.hello = nil, false
+	if k.o.Orphaned != nil && e.epoch == 1 && e.ready == 0 { // what there was to adopt went with it
+		k.o.Log.Error("the engine died before it had handed over: the next start of stay ends what is left of its services")
+		k.done = true
+		return
+	}
 	wait := e.history.next(e.ran, e.ready, now())
 	if wait == 0 {
 		k.startEngine()

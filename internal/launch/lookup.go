@@ -33,6 +33,9 @@ func (l lookup) find(name string) (string, *Failure) {
 	var denied string
 	for _, dir := range filepath.SplitList(search) {
 		path := filepath.Join(l.absolute(dir), name)
+		if l.stat(path, new(unix.Stat_t)) != nil {
+			continue // not there, or in a directory that is closed to us: both mean that it is not here
+		}
 		switch l.check(path) {
 		case nil:
 			return path, nil
