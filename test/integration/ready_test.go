@@ -16,7 +16,7 @@ func TestReadyNotify(t *testing.T) {
 	d := prepare(t, "")
 	gate, end := fifo(t, d.dir, "gate"), fifo(t, d.dir, "end")
 	d.write(steps(t, "web", "send", "STATUS=warming up", "open", gate, "send", "READY=1;STATUS=at work", "open", end,
-		"send", "STATUS=closing;STOPPING=1", "term") + "ready = \"notify\"\n")
+		"send", "STATUS=closing;STOPPING=1", "term") + "ready = \"notify\"\nstop = { timeout = \"1s\" }\n")
 	d.up()
 	i := d.until("web", "warming up", func(i api.Instance) bool { return i.Status == "warming up" })
 	if i.State != api.Starting || i.Pid == 0 {
