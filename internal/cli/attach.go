@@ -48,9 +48,8 @@ func (a *app) attach(c *client.Client, att attachment) (farewell, error) {
 		return left, err
 	}
 	p := newPrinter(a.ui, list)
-	written := make(chan struct{}, 1)
+	written, over := make(chan struct{}, 1), make(chan struct{})
 	ended := make(chan error, 2)
-	over := make(chan struct{})
 	go func() { ended <- c.Logs(ctx, att.targets, att.lines, true, att.printLine(p, written)) }()
 	go func() { ended <- c.Events(ctx, att.since, true, att.printEvent(p, over)) }()
 	done := make(chan error, 4)
