@@ -111,8 +111,8 @@ func (c *Conn) Receive() (*Message, []int, error) {
 		switch {
 		case err == unix.EINTR:
 			continue
-		case err == unix.ECONNRESET:
-			return nil, nil, io.EOF
+		case err == unix.ECONNRESET: // the other side died with messages unread: what it had sent still comes, then the end
+			continue
 		case err != nil:
 			return nil, nil, fmt.Errorf("receive: %w", err)
 		}

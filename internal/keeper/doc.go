@@ -12,7 +12,8 @@
 //     engine that does not read.
 //   - An engine that is dead, or silent for too long, is killed, its connection read to the end, and another started.
 //
-// One goroutine, the loop, owns the table. Around it are goroutines that own one blocking call each and decide nothing:
-// one waits for children, one reads the engine's connection, one forks. The process's first thread does nothing at
-// all: the kernel gives orphans to it, so that its list of children is exactly the orphans (proctree relies on it).
+// One goroutine, the loop, owns the table, and makes the processes. Around it are goroutines that own one blocking call each
+// and decide nothing: one waits for children, one reads the engine's connection, one a slow exec stage. The process's first
+// thread does nothing at all: the kernel gives orphans to it, so that its list of children is exactly the orphans (proctree
+// relies on it).
 package keeper

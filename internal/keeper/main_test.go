@@ -328,7 +328,7 @@ func (r *rig) spawnKeeper() {
 	if r.c.Dirty {
 		r.cmd.Args[1] = "dirty"
 	}
-	r.cmd.Env = append(os.Environ(), mark+"="+r.dir)
+	r.cmd.Env = append(os.Environ(), mark+"="+r.dir, "GORACE=atexit_sleep_ms=0")
 	r.cmd.Stderr = r.log
 	r.cmd.WaitDelay = time.Second // of a service that has its log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -185,21 +186,19 @@ func TestKillTree(t *testing.T) {
 		t.Errorf("row %s", dump(row))
 	}
 
-	// In the queue of the forker, or in its hands: both in one go, so that most are in the queue.
+	// Right after its Spawn, in one go.
 	const n = 20
 	for i := range n {
 		unit := fmt.Sprint("q", i)
 		e.send(&Message{Kind: SpawnOrder, Unit: unit, Gen: 1, Op: 1, Spawn: e.shell("exec sleep 1000")})
 		e.send(&Message{Kind: KillTree, Unit: unit, Gen: 1, Op: 2})
 	}
-	unborn := 0
 	for done := 0; done < n; {
 		switch m := e.next().m; m.Kind {
 		case SpawnFailed:
 			if unix.Errno(m.Failure.Errno) != unix.ECANCELED {
 				t.Errorf("failed: %s", dump(m))
 			}
-			unborn++
 			done++
 		case Exited:
 			if !m.Empty {
@@ -211,7 +210,6 @@ func TestKillTree(t *testing.T) {
 			t.Fatalf("got %s", dump(m))
 		}
 	}
-	t.Logf("%d of %d were never made", unborn, n)
 
 	// Already ended: it is said again.
 	e.spawn("web", 1, "exit 1")
@@ -235,6 +233,24 @@ func TestKillTree(t *testing.T) {
 	e.order(&Message{Kind: KillTree, Unit: "tree", Gen: 1})
 	if x := e.want(Exited, "tree").m; !x.Empty {
 		e.want(TreeEmpty, "tree")
+	}
+}
+
+// TestKillInTheQueue: of a generation that waits for its turn to be made, nothing is made.
+func TestKillInTheQueue(t *testing.T) {
+	k := testKeeper(t)
+	k.fork = func(string, []string, *syscall.ProcAttr) (int, error) { t.Error("it is made"); return 0, unix.EAGAIN }
+	r := k.row("web")
+	k.spawn(r, &Message{Gen: 1, Spawn: &Spawn{Exec: &Exec{Path: "/bin/true"}}})
+	k.killTree(r, &Message{Gen: 1})
+	if r.state != InSpawn || !r.live() {
+		t.Errorf("before its turn: %+v", r)
+	}
+	if k.makeOne() {
+		t.Error("there is more, it says")
+	}
+	if r.state != NotBorn || unix.Errno(r.fail.Errno) != unix.ECANCELED || !r.owed.failed || r.live() || len(k.trees.pending) != 0 {
+		t.Errorf("%+v", r)
 	}
 }
 
