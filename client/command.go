@@ -25,9 +25,22 @@ func (c *Client) Do(ctx context.Context, cmd api.Command) (api.Result, error) {
 	}
 	var r api.Result
 	q := commandQuestion(cmd)
-	q.once = cmd.Verb == api.Signal
-	err := c.ask(ctx, q, &r)
-	return r, err
+	q.once = cmd.Verb == api.Signal || cmd.Verb == api.Stop
+	for breaks := 1; ; breaks++ {
+		err := c.ask(ctx, q, &r)
+		var broken *Broken
+		var refused *api.Error
+		switch {
+		case cmd.Verb == api.Stop && errors.As(err, &broken) && breaks < maxBreaks:
+			if err := pause(ctx, breaks); err != nil {
+				return r, err
+			}
+		case breaks > 1 && errors.As(err, &refused) && refused.Code == "not-found":
+			return r, nil // a transient service is forgotten when it is stopped
+		default:
+			return r, err
+		}
+	}
 }
 
 func commandQuestion(cmd api.Command) question {

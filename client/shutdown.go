@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"example.com/stay/api"
 )
@@ -97,12 +98,18 @@ func awaitExit(ctx context.Context, pidfd *os.File) error {
 	if err != nil {
 		return err
 	}
-	polled := false
-	return raw.Read(func(uintptr) bool { // the first call says "not yet", the second comes when it polls readable
-		was := polled
-		polled = true
-		return was
-	})
+	return raw.Read(readable) // asked again whenever the poller has news, and before it may have any
+}
+
+// readable asks poll(2), without waiting.
+func readable(fd uintptr) bool {
+	p := struct {
+		fd              int32
+		events, revents int16
+	}{fd: int32(fd), events: 1} // POLLIN
+	var now syscall.Timespec
+	n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return n == 1
 }
 
 // awaitRefusal waits until nobody listens on the socket any more.
