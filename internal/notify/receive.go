@@ -17,9 +17,10 @@ const maxDatagram = 4096
 var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
 
 // Receive calls emit with each message that says something, in the order of arrival, until f is closed; then it returns
-// nil. Any other end is an error. It reads the next datagram when emit has returned: a slow emit makes senders wait (the
-// kernel keeps about ten datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for
-// which Receive pauses up to 100 ms at a time; a close is seen after the pause.
+// nil. Any other end is an error. A datagram is taken out of the socket when emit has returned: should this process die
+// before, who reads the socket next gets the message once more. A slow emit makes senders wait (the kernel keeps about ten
+// datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for which Receive pauses up to
+// 100 ms at a time; a close is seen after the pause.
 //
 // Descriptors sent along are closed by the kernel as their datagram is read, because there is no room for them in the
 // control buffer: they cannot leak, and a process that has run out of descriptors still hears its services. That is also
@@ -50,20 +51,21 @@ func Receive(f *os.File, emit func(Message)) error {
 		if ok && !m.saysNothing() {
 			emit(m)
 		}
+		_ = conn.Control(discard) // an error is the close, and shows in the next read
 		if d := p.pause(time.Now()); d > 0 {
 			time.Sleep(d)
 		}
 	}
 }
 
-// read takes one datagram. It is not ok if the datagram was cut.
+// read looks at the next datagram and leaves it there. It is not ok if the datagram was cut.
 func read(fd int) (m Message, ok bool, err error) {
 	data := buffers.Get().(*[maxDatagram]byte)
 	defer buffers.Put(data)
 	var control [32]byte // CMSG_SPACE of a struct ucred and nothing more, see Receive
 	var n, controlLen, flags int
 	for err = unix.EINTR; err == unix.EINTR; {
-		n, controlLen, flags, _, err = unix.Recvmsg(fd, data[:], control[:], unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		n, controlLen, flags, _, err = unix.Recvmsg(fd, data[:], control[:], unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
 	}
 	if err != nil || flags&unix.MSG_TRUNC != 0 {
 		return Message{}, false, err
@@ -73,6 +75,15 @@ func read(fd int) (m Message, ok bool, err error) {
 		m.Pid, m.UID = int(sender.Pid), int(sender.Uid)
 	}
 	return m, true, nil
+}
+
+// discard takes the next datagram out.
+func discard(fd uintptr) {
+	for {
+		if _, _, _, _, err := unix.Recvmsg(int(fd), nil, nil, unix.MSG_DONTWAIT); err != unix.EINTR {
+			return
+		}
+	}
 }
 
 // credentials returns the sender as the kernel told it, nil if it did not.
