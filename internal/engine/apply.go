@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"example.com/stay/api"
-	"example.com/stay/internal/backoff"
 	"example.com/stay/internal/graph"
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/spec"
@@ -29,6 +28,7 @@ func (e *Engine) build(cfg *spec.Config) {
 		s := &service{spec: sp, hash: sp.Hash(), index: i}
 		e.services[i] = s
 		if was := old[sp.Name]; was != nil {
+			s.unready = was.unready
 			for _, in := range was.insts {
 				in.svc = s
 				s.insts = append(s.insts, in)
@@ -100,47 +100,29 @@ func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
 	}
 	var changes []api.Change
 	var refused error
-	err := e.do(ctx, func() {
+	err := e.change(ctx, func() {
 		if e.daemon.Mode != running {
 			refused = errGoingDown()
 			return
 		}
-		changes = e.apply(next)
+		changes, refused = e.apply(next)
 	})
 	return changes, first(err, refused)
 }
 
-// apply makes next what runs. What an engine's death leaves undone follows from comparing, in startWanted.
-func (e *Engine) apply(next *spec.Config) []api.Change {
-	diff := spec.Diff(visible(e.cfg), next)
-	was := e.cfg
-	e.cfg = merged(was, next)
-	if err := e.holdConfig(); err != nil {
-		e.log.Error("apply", "error", err)
-		e.cfg = was
-		return nil
-	}
-	e.bucket = backoff.NewBucket(e.cfg.Daemon.ForkRate)
-	e.build(e.cfg)
-	e.initGraph()
+// apply makes next what runs.
+func (e *Engine) apply(next *spec.Config) ([]api.Change, error) {
 	var changes []api.Change
-	for _, c := range diff {
+	var a agenda
+	for _, c := range spec.Diff(visible(e.cfg), next) {
 		changes = append(changes, api.Change{Service: c.Service, Action: action(c, next), Keys: c.Keys})
+		e.plan(&a, c, next.Service(c.Service))
 	}
-	slices.SortStableFunc(diff, func(a, b spec.Change) int { return cmp.Compare(e.place(a.Service), e.place(b.Service)) })
-	for _, c := range diff {
-		e.carryOut(c, was)
+	if err := e.become(merged(e.cfg, next), a); err != nil {
+		return nil, err
 	}
 	e.event(event{kind: "command", text: "apply: " + summary(changes)})
-	return changes
-}
-
-// place is where a service stands in the order of the graph; what is not in it comes first.
-func (e *Engine) place(name string) int {
-	if s := e.service(name); s != nil {
-		return s.order
-	}
-	return -1
+	return changes, nil
 }
 
 // action is a change in the words of the API.
@@ -157,36 +139,6 @@ func action(c spec.Change, next *spec.Config) string {
 		return "none"
 	}
 	return string(c.Action)
-}
-
-// carryOut does what one change asks for.
-func (e *Engine) carryOut(c spec.Change, was *spec.Config) {
-	s := e.service(c.Service)
-	if s == nil {
-		return
-	}
-	before := was.Service(c.Service)
-	if before != nil && before.Leaving {
-		before = nil
-	}
-	for _, in := range s.insts {
-		switch {
-		case in.leaver:
-			e.stop(in, false)
-		case before == nil || s.spec.Enabled && !before.Enabled:
-			if s.spec.Enabled {
-				e.startWithNeeds(s.index)
-			}
-		case before.Enabled && !s.spec.Enabled:
-			e.stop(in, false)
-		case in.u.Gen == 0 && in.u.Want == unit.Down && anyWanted(s): // a new number of a service that runs
-			e.step(in, unit.Event{Kind: unit.Start})
-		case c.Action == spec.ActionRestart && in.u.HasProcess() && in.hash != s.hash:
-			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
-		case c.Action == spec.ActionRestart && in.u.Want != unit.Down: // it was not up: what changed may be the cure
-			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
-		}
-	}
 }
 
 func anyWanted(s *service) bool {
@@ -236,24 +188,28 @@ func sortServices(cfg *spec.Config) {
 
 // reapLeavers forgets instances that have left, and services without any.
 func (e *Engine) reapLeavers() {
-	again := false
+	var left []*inst
+	empty := false
 	for _, s := range e.services {
-		if s.spec.Transient && !s.spec.Leaving && s.insts[0].u.Gen > 0 && s.insts[0].u.Phase == unit.Idle && s.insts[0].u.Want == unit.Down {
+		if s.spec.Transient && !s.spec.Leaving && len(s.insts) > 0 && s.insts[0].u.Gen > 0 && s.insts[0].u.Phase == unit.Idle && s.insts[0].u.Want == unit.Down {
 			s.insts[0].leaver = true
 		}
 		kept := s.insts[:0]
 		for _, in := range s.insts {
 			if in.leaver && in.u.Phase == unit.Idle && in.u.Want == unit.Down && len(in.heldBack) == 0 {
-				e.forgetInst(in)
+				left = append(left, in)
 				continue
 			}
 			kept = append(kept, in)
 		}
 		s.insts = kept
-		again = again || len(kept) == 0
+		empty = empty || len(kept) == 0
 	}
-	if again {
+	if empty { // first, or the next engine would find a service without a row, and start it
 		e.dropServices()
+	}
+	for _, in := range left {
+		e.forgetInst(in)
 	}
 }
 
@@ -278,9 +234,9 @@ func (e *Engine) dropServices() {
 			cfg.Services = append(cfg.Services, sp)
 		}
 	}
-	e.cfg = &cfg
-	if err := e.holdConfig(); err != nil {
+	if err := e.holdConfig(&cfg, e.agenda); err != nil {
 		e.log.Error("hold configuration", "error", err)
+		return
 	}
 	e.build(e.cfg)
 	e.initGraph()
@@ -294,7 +250,8 @@ func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 		return api.Result{}, refuse("bad-request", errs.Error(), "")
 	}
 	var refused error
-	err := e.do(ctx, func() {
+	w := newWait()
+	err := e.change(ctx, func() {
 		switch {
 		case e.daemon.Mode != running:
 			refused = errGoingDown()
@@ -305,17 +262,12 @@ func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 			cfg := *e.cfg
 			cfg.Services = append(slices.Clone(cfg.Services), sp)
 			sortServices(&cfg)
-			e.cfg = &cfg
-			if refused = e.holdConfig(); refused == nil {
-				e.build(e.cfg)
-				e.initGraph()
+			if refused = e.become(&cfg, agenda{Start: []string{sp.Name}}); refused == nil {
+				refused = e.command(api.Command{Target: sp.Name, Verb: api.Start, NoWait: r.NoWait}, w)
 			}
 		}
 	})
-	if err = first(err, refused); err != nil {
-		return api.Result{}, err
-	}
-	return e.Do(ctx, api.Command{Target: sp.Name, Verb: api.Start, NoWait: r.NoWait})
+	return e.await(ctx, w, first(err, refused))
 }
 
 func summary(changes []api.Change) string {

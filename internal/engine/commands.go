@@ -49,9 +49,14 @@ func match(pattern, name string) bool {
 // Do takes a command and, unless it says NoWait, returns when every instance got there or failed to.
 func (e *Engine) Do(ctx context.Context, c api.Command) (api.Result, error) {
 	var refused error
-	w := &wait{left: map[*inst]bool{}, done: make(chan struct{})}
-	err := e.do(ctx, func() { refused = e.command(c, w) })
-	if err = first(err, refused); err != nil {
+	w := newWait()
+	err := e.change(ctx, func() { refused = e.command(c, w) })
+	return e.await(ctx, w, first(err, refused))
+}
+
+// await returns what became of a command, if it was taken.
+func (e *Engine) await(ctx context.Context, w *wait, err error) (api.Result, error) {
+	if err != nil {
 		return api.Result{}, err
 	}
 	select {
@@ -141,7 +146,7 @@ func (e *Engine) commandOne(in *inst, c api.Command, w *wait) {
 		if moved {
 			from = c.Gen
 		} else {
-			in.parked = ""
+			e.unpark(in)
 			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.ByOperator})
 		}
 	case api.Reset:
@@ -186,18 +191,11 @@ func (e *Engine) startList(list []*inst) []*inst {
 	return list
 }
 
-// startWithNeeds starts a service and what it needs or wants.
-func (e *Engine) startWithNeeds(i int) {
-	for _, j := range e.graph.Pull(i) {
-		if j != i && anyWanted(e.services[j]) {
-			continue
-		}
-		for _, in := range e.services[j].insts {
-			if !in.leaver {
-				e.step(in, unit.Event{Kind: unit.Start})
-			}
-		}
-		e.settleGraph()
+// unpark gives an instance that a panic had parked another chance.
+func (e *Engine) unpark(in *inst) {
+	if in.parked != "" {
+		in.parked = ""
+		e.heap.set(in, in.u.Deadline)
 	}
 }
 

@@ -39,6 +39,7 @@ type Engine struct {
 	link link
 
 	cfg      *spec.Config
+	agenda   agenda // that came with cfg
 	daemon   daemonRecord
 	about    keeper.About
 	keeperFD int            // the keeper's pidfd, -1: none
@@ -64,6 +65,7 @@ type Engine struct {
 	now      unit.Time
 	wall     time.Time
 	down     []func() // called when all is down
+	answers  []func() // to clients, due when the orders of this batch are with the keeper
 
 	requests chan func()
 	facts    chan fact
@@ -113,6 +115,9 @@ func (e *Engine) run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		if e.daemon.Mode == goingDown && e.busy == 0 {
+			e.leave()
+		}
 		e.arm(timer)
 		select { // what the keeper says comes first, datagrams and clients after it
 		case f := <-e.facts:
@@ -133,9 +138,6 @@ func (e *Engine) run() error {
 			}
 		}
 		e.batch()
-		if e.daemon.Mode == goingDown && e.busy == 0 {
-			e.leave()
-		}
 	}
 }
 
@@ -148,8 +150,22 @@ func clocks() (unit.Time, time.Time) { return unit.Time(monotonic()), time.Now()
 // do has the loop run f, and waits until it did. It fails when ctx or the loop ends.
 func (e *Engine) do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
+	return e.doUntil(ctx, done, func() { f(); close(done) })
+}
+
+// change is do for what an operator asks for: it returns when the keeper has all that follows from f, so that what was
+// answered outlives this engine.
+func (e *Engine) change(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	return e.doUntil(ctx, done, func() {
+		f()
+		e.answers = append(e.answers, func() { close(done) })
+	})
+}
+
+func (e *Engine) doUntil(ctx context.Context, done <-chan struct{}, f func()) error {
 	select {
-	case e.requests <- func() { f(); close(done) }:
+	case e.requests <- f:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-e.loop:
@@ -176,29 +192,37 @@ func (e *Engine) post(f func()) {
 // batch makes all that follows from what was stepped: the graph first, until nothing moves any more, then due
 // deadlines, then orders and records, then readers.
 func (e *Engine) batch() {
-	for {
+	for again := true; again; again = len(e.touched) > 0 {
 		e.settleGraph()
-		if !e.dueNow() {
-			break
+		for e.dueNow() {
+			e.settleGraph()
+		}
+		e.flushTouched()
+		for _, in := range e.touched {
+			in.touched = false
+			e.publish(in)
+		}
+		e.touched = e.touched[:0]
+		if e.leavers {
+			e.reapLeavers()
 		}
 	}
+	for _, f := range e.answers {
+		e.link.afterwards(f)
+	}
+	e.answers = e.answers[:0]
+}
+
+func (e *Engine) flushTouched() {
 	for i := 0; i < len(e.touched); i++ {
 		e.flush(e.touched[i])
-	}
-	for _, in := range e.touched {
-		in.touched = false
-		e.publish(in)
-	}
-	e.touched = e.touched[:0]
-	if e.leavers {
-		e.reapLeavers()
 	}
 }
 
 // leave ends the daemon: everything is down.
 func (e *Engine) leave() {
 	for _, f := range e.down {
-		f()
+		e.link.afterwards(f)
 	}
 	e.down = nil
 	if e.daemon.Left {

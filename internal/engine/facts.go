@@ -36,7 +36,7 @@ func (e *Engine) fact(f fact) error {
 		if m.Gen == in.u.Gen {
 			in.start = m.Start
 		}
-		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid})
+		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid, At: unit.Time(m.At)})
 	case keeper.SpawnFailed:
 		e.spawnFailed(in, m)
 	case keeper.Exited:
@@ -148,16 +148,17 @@ func (e *Engine) mainMoved(in *inst, m *keeper.Message) {
 
 // asked acts on a signal that was sent to the keeper.
 func (e *Engine) asked(sig int) {
-	e.link.send(&keeper.Message{Kind: keeper.Acted})
 	if unix.Signal(sig) == unix.SIGHUP {
 		e.event(event{kind: "command", text: "HUP: apply"})
 		go func() {
 			if _, err := e.Apply(backgroundContext()); err != nil {
 				e.log.Error("apply", "error", err)
 			}
+			e.link.send(&keeper.Message{Kind: keeper.Acted})
 		}()
 		return
 	}
 	e.event(event{kind: "command", text: unix.SignalName(unix.Signal(sig)) + ": down"})
 	e.goDown(false)
+	e.link.send(&keeper.Message{Kind: keeper.Acted}) // not before the mode is stored
 }

@@ -103,7 +103,7 @@ func (e *Engine) handOver() int {
 		_ = unix.Ftruncate(lock, 0)
 		_, _ = unix.Pwrite(lock, []byte(strconv.Itoa(e.about.Pid)+"\n"), 0)
 	}
-	if err := e.holdConfig(); err != nil {
+	if err := e.holdConfig(e.cfg, e.agenda); err != nil {
 		e.log.Error("hand over the configuration", "error", err)
 	}
 	e.saveDaemon()
@@ -123,7 +123,7 @@ func (e *Engine) handOver() int {
 
 // handOverOne sends what is known of one instance, and says whether it has a process.
 func (e *Engine) handOverOne(in *inst) bool {
-	m := &keeper.Message{Kind: keeper.Adopt, Unit: in.name, Gen: in.u.Gen, Op: in.op, Record: in.record(), Name: e.treeMark(in.name, in.u.Gen)}
+	m := &keeper.Message{Kind: keeper.Adopt, Unit: in.name, Gen: in.u.Gen, Op: in.op, Record: e.record(in), Name: e.treeMark(in.name, in.u.Gen)}
 	if in.u.HasProcess() {
 		m.State, m.Pid, m.Start, m.At = keeper.Alive, in.u.Pid, in.start, int64(in.u.Started)
 	}

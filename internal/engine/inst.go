@@ -45,7 +45,9 @@ type inst struct {
 	seen    uint64
 	act     unit.Action
 	noted   bool      // the record changed and was not sent
+	asked   bool      // by a command that the keeper's record does not have
 	stored  unit.Want // the want that the keeper's record has
+	making  bool      // its spawn is being prepared at the edge
 	hash    string
 	status  string
 	parked  string
@@ -56,6 +58,7 @@ type inst struct {
 	queued    bool
 
 	streams   map[uint64]*capture.Stream
+	readiness uint64 // the generation whose readiness pipe is being watched
 	notify    *os.File
 	notifyUID int
 	moving    bool // Main was ordered: ends are held back until its answer
@@ -92,6 +95,7 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 	if before.Phase != unit.Spawning && after.Phase == unit.Spawning {
 		in.status, in.refusing = "", nil
 	}
+	in.asked = in.asked || ev.Kind <= unit.Reset
 	in.u = after
 	in.noted = true
 	e.busy += busy(after) - busy(before)
@@ -141,7 +145,7 @@ func (e *Engine) flush(in *inst) {
 			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
 		}
 	case unit.Spawn: // its record goes with the order, when that is ready; what was asked for is stored before
-		if in.u.Want != in.stored {
+		if in.asked || in.u.Want != in.stored {
 			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
 		}
 		e.prepare(in, act.Gen)
@@ -159,13 +163,14 @@ func (e *Engine) flush(in *inst) {
 // sendOrder completes m with number, record and what was seen, and sends it.
 func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
 	in.op++
-	in.noted, in.stored = false, in.u.Want
+	in.noted, in.asked, in.stored = false, false, in.u.Want
 	m.Unit, m.Op, m.Seen = in.name, in.op, in.seen
-	m.Record = in.record()
+	m.Record = e.record(in)
 	e.link.send(m)
 }
 
 // record is what the keeper stores of the instance.
-func (in *inst) record() json.RawMessage {
-	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked})
+func (e *Engine) record(in *inst) json.RawMessage {
+	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
+		LastPid: in.lastPid, Unready: in.svc.unready, Paid: e.bucket.Paid})
 }

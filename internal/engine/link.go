@@ -29,8 +29,21 @@ type link struct {
 }
 
 type parcel struct {
-	m   *keeper.Message
-	fds []int // the parcel's own, closed when it was sent
+	m    *keeper.Message
+	fds  []int  // the parcel's own, closed when it was sent
+	then func() // nil: nothing
+}
+
+// afterwards calls f, which must not block, when all that was sent before is with the keeper: what was answered to a
+// client is what the next engine finds.
+func (l *link) afterwards(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.sending {
+		f()
+		return
+	}
+	l.backlog = append(l.backlog, parcel{then: f})
 }
 
 // send sends m. The descriptors stay the caller's.
@@ -68,6 +81,10 @@ func (l *link) drain() {
 		p := l.backlog[0]
 		l.backlog = l.backlog[1:]
 		l.mu.Unlock()
+		if p.then != nil {
+			p.then()
+			continue
+		}
 		l.at("send", p.m)
 		_ = l.conn.Send(p.m, p.fds...) // an error is the keeper's end: the reader sees it too
 		l.at("sent", p.m)
@@ -79,10 +96,14 @@ func (l *link) drain() {
 func (l *link) renew(conn *keeper.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var then []parcel // who waits for an answer still gets it
 	for _, p := range l.backlog {
 		keeper.CloseAll(p.fds)
+		if p.then != nil {
+			then = append(then, p)
+		}
 	}
-	l.conn, l.backlog = conn, nil
+	l.conn, l.backlog = conn, then
 }
 
 // read hands what the keeper says to the loop, to the end of the connection.

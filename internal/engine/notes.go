@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +24,17 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 		f := os.NewFile(uintptr(fd), in.name+" "+name)
 		switch name {
 		case keeper.LogPipe:
+			if in.streams[gen] != nil { // came with the row already, while the process was being made
+				f.Close()
+				continue
+			}
 			e.capture(in, gen, f)
 		case keeper.ReadyPipe:
+			if in.readiness == gen {
+				f.Close()
+				continue
+			}
+			in.readiness = gen
 			go e.awaitReady(in, gen, f)
 		case "notify":
 			e.takeNotify(in, f, -1)
@@ -53,18 +63,56 @@ func (e *Engine) captured(name string, gen uint64) {
 	})
 }
 
-// awaitReady waits for the newline on a readiness pipe.
+// awaitReady waits for the newline on a readiness pipe. It stays in the pipe until the readiness is stored: should this
+// engine die before, the next one finds it.
 func (e *Engine) awaitReady(in *inst, gen uint64, f *os.File) {
 	defer f.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	found := false
+	_ = raw.Read(func(fd uintptr) (done bool) {
+		found, err = newline(int(fd))
+		return err != unix.EAGAIN
+	})
+	if !found {
+		return
+	}
+	e.post(func() {
+		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})
+		e.flush(in)
+		e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: in.name, Name: keeper.ReadyPipe, Gen: gen})
+	})
+}
+
+// newline says whether there is a newline in a pipe, without taking it out; what comes before it is consumed. The error
+// is EAGAIN while more may come, and EOF when nothing will.
+func newline(fd int) (bool, error) {
+	var scratch [2]int
+	if err := unix.Pipe2(scratch[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return false, err
+	}
+	defer keeper.CloseAll(scratch[:])
 	var buf [256]byte
 	for {
-		n, err := f.Read(buf[:])
-		if bytes.IndexByte(buf[:n], '\n') >= 0 {
-			e.post(func() { e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen}) })
-			return
+		n, err := unix.Tee(fd, scratch[1], len(buf), unix.SPLICE_F_NONBLOCK)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return false, err
+		case n == 0:
+			return false, io.EOF
 		}
-		if err != nil {
-			return
+		if _, err := unix.Read(scratch[0], buf[:n]); err != nil {
+			return false, err
+		}
+		if bytes.IndexByte(buf[:n], '\n') >= 0 {
+			return true, nil
+		}
+		if _, err := unix.Read(fd, buf[:n]); err != nil {
+			return false, err
 		}
 	}
 }
@@ -77,7 +125,16 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 	in.notify, in.notifyUID = f, uid
 	go func() {
 		err := notify.Receive(f, func(m notify.Message) {
-			e.post(func() { e.noted(in, f, m) })
+			stored := make(chan struct{})
+			e.post(func() {
+				e.noted(in, f, m)
+				e.flush(in)
+				e.link.afterwards(func() { close(stored) })
+			})
+			select { // the datagram stays in the socket until then
+			case <-stored:
+			case <-e.loop:
+			}
 		})
 		if err != nil {
 			e.log.Warn("notify socket", "unit", in.name, "error", err)

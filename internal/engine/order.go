@@ -138,10 +138,12 @@ func (e *Engine) noteUnready(s *service, ready bool) {
 		s.unready, s.firstLoss, s.nextLoss = 0, 0, 0
 		return
 	}
-	if s.unready != 0 {
+	if s.unready == 0 {
+		s.unready = e.now
+	}
+	if s.firstLoss != 0 {
 		return
 	}
-	s.unready = e.now
 	s.firstLoss = e.lossAfter(s, s.unready-1)
 	s.nextLoss = s.firstLoss
 	if s.nextLoss != 0 && !s.watched {

@@ -27,14 +27,15 @@ type prepared struct {
 // prepare has the edge look up program, user and groups, which may take as long as a file system or a name service
 // pleases; the order goes out when it has.
 func (e *Engine) prepare(in *inst, gen uint64) {
-	sp, name, number := in.svc.spec, in.name, in.number
+	sp, hash, name, number := in.svc.spec, in.svc.hash, in.name, in.number
+	in.making = true
 	have := in.notifyUID
 	if in.notify == nil {
 		have = -1
 	}
 	go func() {
 		p := e.prepareAtEdge(sp, name, number, gen, have)
-		e.post(func() { e.spawnPrepared(in, gen, sp.Hash(), p) })
+		e.post(func() { e.spawnPrepared(in, gen, hash, p) })
 	}()
 }
 
@@ -98,14 +99,24 @@ func request(sp *spec.Service, env []string) launch.Request {
 	return r
 }
 
-// spawnPrepared sends the order, unless the unit went on to something else meanwhile.
+// spawnPrepared sends the order, unless the unit went on to something else meanwhile. One that has to end already is not
+// made, and one whose configuration changed is prepared again.
 func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
-	if in.u.Gen != gen || in.u.Phase != unit.Spawning || e.insts[in.name] != in {
+	current := in.u.Gen == gen && in.u.Phase == unit.Spawning && e.insts[in.name] == in
+	if !current || in.u.Reason != unit.NoReason || hash != in.svc.hash {
 		if p.notify != nil {
 			p.notify.Close()
 		}
+		switch {
+		case !current:
+		case in.u.Reason != unit.NoReason:
+			e.notMade(in)
+		default:
+			e.prepare(in, gen)
+		}
 		return
 	}
+	in.hash, in.making = hash, false
 	if p.failure != nil {
 		e.spawnFailed(in, &keeper.Message{Gen: gen, Failure: p.failure})
 		return
@@ -117,9 +128,13 @@ func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
 			e.link.send(&keeper.Message{Kind: keeper.Hold, Unit: in.name, Name: "notify", Gen: 0}, fd)
 		}
 	}
-	in.hash = hash
-	in.act = unit.Action{}
 	e.sendOrder(in, &keeper.Message{Kind: keeper.SpawnOrder, Gen: gen, Spawn: &p.order})
+}
+
+// notMade ends an attempt of which the keeper knows nothing.
+func (e *Engine) notMade(in *inst) {
+	in.making = false
+	e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: in.u.Gen, End: unit.End{Stage: "fork", Errno: int(unix.ECANCELED)}})
 }
 
 // fdOf is the descriptor of f, which stays f's and stays nonblocking (os.File.Fd would make it block).

@@ -16,6 +16,9 @@ type record struct {
 	Spec    string    `json:"spec,omitzero"`   // hash of what the process was started with
 	Status  string    `json:"status,omitzero"` // last STATUS= text
 	Parked  string    `json:"parked,omitzero"` // the panic that parked it
+	LastPid int       `json:"last_pid,omitzero"`
+	Unready unit.Time `json:"unready,omitzero"` // since when no instance of the service is ready
+	Paid    int64     `json:"paid,omitzero"`    // of the bucket of crash restarts
 }
 
 // A mode is what the daemon as a whole is about.
@@ -30,9 +33,19 @@ const (
 type daemonRecord struct {
 	Mode mode     `json:"mode"`
 	Only []string `json:"only,omitzero"`
-	Seq  uint64   `json:"seq"`          // event numbers below it may have been given out
-	Now  bool     `json:"now,omitzero"` // going down without asking first
-	Left bool     `json:"-"`            // Shutdown was ordered
+	Seq  uint64   `json:"seq"`           // event numbers below it may have been given out
+	Now  bool     `json:"now,omitzero"`  // going down without asking first
+	Done uint64   `json:"done,omitzero"` // number of the last agenda that was carried out
+	Left bool     `json:"-"`             // Shutdown was ordered
+}
+
+// An agenda is what comes with a configuration and does not follow from comparing it with what runs. It travels in one
+// message with it, so that an engine's death leaves both or neither.
+type agenda struct {
+	Number uint64   `json:"number"`          // grows with each
+	Start  []string `json:"start,omitzero"`  // services to be started, with what they need
+	Stop   []string `json:"stop,omitzero"`   // services to be stopped
+	Extend []string `json:"extend,omitzero"` // services that run and whose new instances are to run too
 }
 
 func mustJSON(v any) json.RawMessage {

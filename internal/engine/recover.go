@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -105,38 +106,47 @@ func (e *Engine) fetchConfig() (first bool, err error) {
 	fd, err := e.fetch("config")
 	if err == nil {
 		defer unix.Close(fd)
-		data, err := keeper.ReadMemfd(fd)
-		if err != nil {
-			return false, fail("applied configuration", err)
-		}
-		if e.cfg, err = spec.Decode(data); err != nil {
-			return false, fail("applied configuration", err)
-		}
-		return false, nil
+		return false, e.readConfig(fd)
 	}
 	cfg, errs := e.o.Load()
 	if len(errs) > 0 {
 		return false, errs
 	}
-	e.cfg = cfg
-	return true, e.holdConfig()
+	return true, e.holdConfig(cfg, agenda{})
 }
 
-// holdConfig gives the applied configuration to the keeper, for the next engine.
-func (e *Engine) holdConfig() error {
-	data, err := spec.Encode(e.cfg)
+// readConfig reads what holdConfig wrote: the agenda in the first line, then the configuration.
+func (e *Engine) readConfig(fd int) error {
+	data, err := keeper.ReadMemfd(fd)
+	if err != nil {
+		return fail("applied configuration", err)
+	}
+	head, frozen, _ := bytes.Cut(data, []byte("\n"))
+	if err := json.Unmarshal(head, &e.agenda); err != nil {
+		return fail("applied configuration", err)
+	}
+	if e.cfg, err = spec.Decode(frozen); err != nil {
+		return fail("applied configuration", err)
+	}
+	return nil
+}
+
+// holdConfig makes cfg the applied configuration, and gives it to the keeper for the next engine. On an error nothing
+// changed.
+func (e *Engine) holdConfig(cfg *spec.Config, a agenda) error {
+	frozen, err := spec.Encode(cfg)
 	if err != nil {
 		return err
 	}
-	applied, err := spec.Decode(data) // what the next engine will read, and without what only reading the files needed
+	applied, err := spec.Decode(frozen) // what the next engine will read, and without what only reading the files needed
 	if err != nil {
 		return err
 	}
-	e.cfg = applied
-	fd, err := keeper.Memfd("config", data)
+	fd, err := keeper.Memfd("config", append(append(mustJSON(a), '\n'), frozen...))
 	if err != nil {
 		return err
 	}
+	e.cfg, e.agenda = applied, a
 	e.link.send(&keeper.Message{Kind: keeper.Hold, Name: "config"}, fd)
 	unix.Close(fd)
 	return nil
@@ -196,7 +206,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 			service, n, ok := spec.ParseInstance(name)
 			s := e.service(service)
 			if !ok || s == nil {
-				e.log.Error("a process of an unknown service is left alone", "unit", name, "pid", r.m.Pid)
+				e.unknown(r)
 				continue
 			}
 			in = e.newInst(s, n)
@@ -208,15 +218,30 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		in.refusing = r.refusing
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
+			in.lastPid = r.record.LastPid
+			in.svc.unready = max(in.svc.unready, r.record.Unready)
+			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)
 		} else {
 			in.u = rebuilt(r.m, e.now)
+			in.hash = in.svc.hash // for all that is known
 		}
+		in.shown = shown{state: state(in), gen: in.u.Gen, phase: in.u.Phase}
 		in.stored = in.u.Want
 		e.busy += busy(in.u)
 		e.heap.set(in, in.u.Deadline)
 		e.adoptFiles(in, r.m.Names, r.fds)
 		r.fds = nil
 	}
+}
+
+// unknown takes leave of a row that no service of the configuration explains.
+func (e *Engine) unknown(r *rowIn) {
+	keeper.CloseAll(r.fds)
+	if r.m.State == keeper.Alive || r.m.State == keeper.InSpawn || !r.m.Empty {
+		e.log.Error("a process of an unknown service is left alone", "unit", r.m.Unit, "pid", r.m.Pid)
+		return
+	}
+	e.link.send(&keeper.Message{Kind: keeper.Forget, Unit: r.m.Unit})
 }
 
 // rebuilt is a unit of which only the keeper's row is known: its process is there or not, and that is all.
@@ -242,32 +267,14 @@ func (e *Engine) reconcile(rows map[string]*rowIn) {
 		if in == nil {
 			continue
 		}
-		m := r.m
-		if in.u.Phase == unit.Spawning && in.u.Gen > m.Gen {
+		if in.u.Phase == unit.Spawning && in.u.Gen > r.m.Gen {
 			e.spawnAgain(in)
 			continue
 		}
-		if in.u.Gen != m.Gen {
+		if in.u.Gen != r.m.Gen {
 			continue
 		}
-		if m.Pid != 0 && m.State != keeper.NotBorn && (in.u.Phase == unit.Spawning || in.u.Phase == unit.Killing) && m.State != keeper.InSpawn {
-			e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid})
-		}
-		switch m.State {
-		case keeper.Alive:
-			if m.Pid != in.u.Pid {
-				e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
-			}
-		case keeper.Ended:
-			e.exited(in, m)
-			if m.Empty {
-				e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
-			}
-		case keeper.NotBorn:
-			e.spawnFailed(in, m)
-		case keeper.NoProcess:
-			e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
-		}
+		e.reconcileOne(in, r.m)
 		if in.u.Phase == unit.Killing { // harmless to repeat, and it may not have been said
 			e.flush(in)
 			e.sendOrder(in, &keeper.Message{Kind: keeper.KillTree, Gen: in.u.Gen})
@@ -275,10 +282,36 @@ func (e *Engine) reconcile(rows map[string]*rowIn) {
 	}
 }
 
+// reconcileOne tells a unit what became of its generation, in the order in which it happened.
+func (e *Engine) reconcileOne(in *inst, m *keeper.Message) {
+	if m.State == keeper.Alive || m.State == keeper.Ended {
+		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid, At: unit.Time(m.At)})
+		if m.Pid != in.u.Pid {
+			e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
+		}
+	}
+	switch m.State {
+	case keeper.Ended:
+		exit := *m
+		exit.Kind = keeper.Exited
+		if e.holdBack(in, fact{m: &exit}) {
+			return
+		}
+		e.exited(in, &exit)
+		if m.Empty {
+			e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
+		}
+	case keeper.NotBorn:
+		e.spawnFailed(in, m)
+	case keeper.NoProcess:
+		e.step(in, unit.Event{Kind: unit.TreeEmpty, Gen: m.Gen})
+	}
+}
+
 // spawnAgain is for a unit whose Spawn was decided but never reached the keeper.
 func (e *Engine) spawnAgain(in *inst) {
-	if in.u.Want == unit.Down || in.u.Reason != unit.NoReason {
-		e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: in.u.Gen, End: unit.End{Stage: "fork", Errno: int(unix.ECANCELED)}})
+	if in.u.Reason != unit.NoReason {
+		e.notMade(in)
 		return
 	}
 	in.act = unit.Action{Kind: unit.Spawn, Gen: in.u.Gen}
@@ -297,20 +330,27 @@ func (e *Engine) startWanted(rows map[string]*rowIn, first bool) {
 	want := e.wanted()
 	for _, i := range e.graph.Order() {
 		s := e.services[i]
+		if !want[i] || s.hasRecord(rows) && !anyWanted(s) {
+			continue // an operator stopped it, and what was added to it since stays down too
+		}
 		for _, in := range s.insts {
-			switch r := rows[in.name]; {
-			case in.leaver:
-				e.stop(in, false)
-			case r == nil || !r.known && in.u.Phase == unit.Idle:
-				if want[i] {
-					e.step(in, unit.Event{Kind: unit.Start})
-				}
-			case in.u.HasProcess() && in.hash != "" && in.hash != s.hash:
-				e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.Changed})
+			if r := rows[in.name]; !in.leaver && (r == nil || !r.known && in.u.Phase == unit.Idle) {
+				e.step(in, unit.Event{Kind: unit.Start})
+				in.asked, in.stored = false, unit.Up // the next engine would start it too
 			}
 		}
 		e.settleGraph() // who comes after it hears that it is on its way before its own start
 	}
+	e.carryOut()
+}
+
+func (s *service) hasRecord(rows map[string]*rowIn) bool {
+	for _, in := range s.insts {
+		if r := rows[in.name]; r != nil && r.known {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted says which services a start of the daemon starts.

@@ -21,6 +21,8 @@ type wait struct {
 	closed bool
 }
 
+func newWait() *wait { return &wait{left: map[*inst]bool{}, done: make(chan struct{})} }
+
 // waitFor has w wait for in. The end of generations up to from is no failure of the command.
 func (e *Engine) waitFor(w *wait, in *inst, from uint64) {
 	if w.from == nil {
@@ -50,7 +52,7 @@ func (e *Engine) completeWait(w *wait) {
 	for _, in := range w.insts {
 		in.waits = remove(in.waits, w)
 	}
-	close(w.done)
+	e.answers = append(e.answers, func() { close(w.done) })
 }
 
 // judgeWait looks whether in got where w wants it.

@@ -48,6 +48,7 @@ type Event struct {
 	Kind   EventKind
 	Gen    uint64 // outside events: the generation they are about
 	Pid    int
+	At     Time   // Spawned: when the process was made; 0: now
 	Empty  bool   // Exited: the tree is empty too
 	Once   bool   // Start
 	Held   bool   // Stop

@@ -8,14 +8,14 @@ func (m *machine) spawned(ev Event) {
 	switch m.Phase {
 	case Killing: // the order to kill was faster than the news of the birth
 		if m.Started == 0 {
-			m.Pid, m.Started = ev.Pid, m.now
+			m.Pid, m.Started = ev.Pid, m.made(ev)
 		}
 		return
 	case Spawning:
 	default:
 		return
 	}
-	m.Pid, m.Started = ev.Pid, m.now
+	m.Pid, m.Started = ev.Pid, m.made(ev)
 	switch {
 	case m.Reason != NoReason:
 		m.end(m.Reason)
@@ -26,6 +26,14 @@ func (m *machine) spawned(ev Event) {
 	default:
 		m.starting()
 	}
+}
+
+// made is when the process was made: its news may be old, if an engine died meanwhile.
+func (m *machine) made(ev Event) Time {
+	if ev.At <= 0 || ev.At > m.now {
+		return m.now
+	}
+	return ev.At
 }
 
 func (m *machine) starting() {
