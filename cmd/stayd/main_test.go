@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain makes the test binary a stayd when it is called by that name, which is what keeper and engine do when they
+// start one another, and a service when its first argument says so.
+func TestMain(m *testing.M) {
+	if os.Args[0] == "stayd" && len(os.Args) > 1 {
+		if file := os.Getenv(faultsVariable); file != "" && os.Args[1] == "engine" {
+			fault = faultsFrom(file)
+		}
+		os.Exit(run(os.Args[1], os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == beacon {
+		os.Exit(beaconMain())
+	}
+	os.Exit(m.Run())
+}
+
+// beacon is a service that says READY=1 on its notify socket and lives until SIGTERM.
+const beacon = "a-beacon-service"
+
+func beaconMain() int {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	if err := sayStarted(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err == nil {
+		_, err = conn.Write([]byte("READY=1\nSTATUS=shining"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	select {
+	case <-term:
+		return 0
+	case <-time.After(5 * time.Minute): // nothing of a test lives longer, whatever happens to the test
+		return 1
+	}
+}
+
+// sayStarted does what the start of the script of the other services does: see serviceScript.
+func sayStarted() error {
+	name := os.Getenv("STAY_INSTANCE")
+	lock, err := os.OpenFile(name+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		if err := appendLine("doubles", fmt.Sprintf("%s %d %s", name, os.Getpid(), os.Getenv("STAY_TREE"))); err != nil {
+			return err
+		}
+	}
+	up, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return err
+	}
+	var seconds string
+	fmt.Sscan(string(up), &seconds)
+	return appendLine("starts", fmt.Sprintf("%s %s %d %s", name, os.Getenv("STAY_TREE"), os.Getpid(), seconds))
+}
+
+func appendLine(file, line string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(line + "\n")
+	return err
+}
