@@ -161,6 +161,17 @@ func TestShutdownAnswerLost(t *testing.T) {
 	<-served
 }
 
+// TestShutdownOfQuickDaemon: one that ends at once, before anybody waits for it, is not missed. It took some twenty times.
+func TestShutdownOfQuickDaemon(t *testing.T) {
+	for range 40 {
+		cl, leash, says := helper(t)
+		go func() { _, _ = says.ReadString('\n'); leash.Close() }()
+		if err := cl.Shutdown(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestShutdownRefused(t *testing.T) {
 	_, cl := run(t, answer(api.Daemon{}), refuse(403, api.Error{Code: "forbidden", Message: "no"}))
 	var refused *api.Error
