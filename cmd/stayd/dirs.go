@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,25 +70,33 @@ func makeDirError(dir, key string, err error) error {
 	return fmt.Errorf("make directory %q: %w", dir, err)
 }
 
+const (
+	lockPatience = 2 * time.Second // for a lock whose holder has gone
+	lockAgain    = 5 * time.Millisecond
+)
+
 // lock takes the lock of a runtime directory: one daemon at a time. The file has the holder's pid in it.
 func lock(dir string) (*os.File, error) {
 	path := filepath.Join(dir, lockName)
-	for range 10 {
+	for begin := time.Now(); ; time.Sleep(lockAgain) {
 		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644)
 		if err != nil {
 			return nil, &os.PathError{Op: "open", Path: path, Err: err}
 		}
 		f := os.NewFile(uintptr(fd), path)
 		if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			defer f.Close()
-			return nil, fmt.Errorf("a daemon is already running on %q%s", dir, holder(f))
+			pid := holder(f)
+			f.Close()
+			if time.Since(begin) < lockPatience && (pid == 0 || unix.Kill(pid, 0) == unix.ESRCH) {
+				continue // its keeper has gone, and its engine is on the way: to its end, or to another keeper
+			}
+			return nil, fmt.Errorf("a daemon is already running on %q (pid %d)", dir, pid)
 		}
 		if same(fd, path) {
 			return f, nil
 		}
 		f.Close() // the holder before removed it while we waited
 	}
-	return nil, fmt.Errorf("lock %q: it changes all the time", path)
 }
 
 // sign writes this process's pid into the lock.
@@ -96,14 +105,15 @@ func sign(f *os.File) {
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 }
 
-func holder(f *os.File) string {
+// holder is the pid in the lock, 0 if there is none.
+func holder(f *os.File) int {
 	var buf [32]byte
 	n, _ := f.ReadAt(buf[:], 0)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
 	if err != nil {
-		return ""
+		return 0
 	}
-	return fmt.Sprintf(" (pid %d)", pid)
+	return pid
 }
 
 func same(fd int, path string) bool {
