@@ -41,52 +41,66 @@ func timed(t *testing.T, name, more string) string {
 	return steps(t, name, "now", "start", "term", "now", "stop", "exit", "0") + more + "\n"
 }
 
+// gated is a service that prints when it starts, when it is ready, which is when its gate opens, and when it ends.
+func gated(t *testing.T, name, gate, more string) string {
+	return steps(t, name, "now", "start", "open", gate, "now", "ready", "send", "READY=1", "term", "now", "stop", "exit", "0") +
+		"ready = \"notify\"\n" + more + "\n"
+}
+
+// before fails unless one service had said something before another said something else.
+func (d *daemon) before(name, word, other, otherWord string) {
+	d.t.Helper()
+	if at, then := d.said(name, word), d.said(other, otherWord); at > then {
+		d.t.Errorf("%s said %s at %v, after %s said %s at %v", name, word, at, other, otherWord, then)
+	}
+}
+
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	const pause = 250 * time.Millisecond
-	d := start(t, timed(t, "db", `ready = "after:250ms"`)+
-		timed(t, "cache", `ready = "after:250ms"`)+
-		// It is ready when it has said so; a program that only has to be executed may speak after the next one.
-		steps(t, "web", "now", "start", "send", "READY=1", "term", "now", "stop", "exit", "0")+
-		"ready = \"notify\"\nneeds = [\"db\"]\nwants = [\"cache\"]\n"+
-		timed(t, "log", `after = ["web"]`)+
-		timed(t, "alone", ""))
-	for _, name := range []string{"db", "cache", "web", "log", "alone"} {
-		d.running(name, 0)
+	d := prepare(t, "")
+	db, cache, web := fifo(t, d.dir, "db"), fifo(t, d.dir, "cache"), fifo(t, d.dir, "web")
+	d.write(gated(t, "db", db, "") + gated(t, "cache", cache, "") +
+		gated(t, "web", web, "needs = [\"db\"]\nwants = [\"cache\"]") +
+		timed(t, "log", `after = ["web"]`) + timed(t, "alone", ""))
+	d.up()
+	for _, name := range []string{"db", "cache", "alone"} { // who depends on nobody waits for nobody
 		d.said(name, "start")
 	}
-	db, cache, web, log, alone := d.said("db", "start"), d.said("cache", "start"), d.said("web", "start"), d.said("log", "start"), d.said("alone", "start")
-	if web < db+pause*9/10 || web < cache+pause*9/10 || log < web {
-		t.Errorf("starts: db %v, cache %v, web %v, log %v", db, cache, web, log)
-	}
-	for _, at := range []time.Duration{cache, alone} { // who depends on nobody waits for nobody
-		if at > db+pause/2 || at < db-pause/2 {
-			t.Errorf("starts: db %v, cache %v, alone %v: they do not start together", db, cache, alone)
-		}
-	}
+	d.why("web", "waiting for db, cache")
+	d.why("log", "waiting for web")
+	release(t, db)
+	d.why("web", "waiting for cache")
+	release(t, cache)
+	d.said("web", "start")
+	d.why("log", "waiting for web")
+	release(t, web)
+	d.running("log", 0)
+	d.before("db", "ready", "web", "start")
+	d.before("cache", "ready", "web", "start")
+	d.before("web", "ready", "log", "start")
 	_ = d.keeper.Process.Signal(sigterm)
 	<-d.ended
-	for _, pair := range [][2]string{{"log", "web"}, {"web", "db"}, {"web", "cache"}} {
-		if first, then := d.said(pair[0], "stop"), d.said(pair[1], "stop"); first > then {
-			t.Errorf("%s stopped at %v, after %s at %v", pair[0], first, pair[1], then)
-		}
-	}
+	d.before("log", "stop", "web", "stop")
+	d.before("web", "stop", "db", "stop")
+	d.before("web", "stop", "cache", "stop")
 }
 
 // TestOrderByApply: what comes with a new configuration is ordered like what comes with the first.
 func TestOrderByApply(t *testing.T) {
 	t.Parallel()
 	d := start(t, "")
-	if _, err := d.apply(timed(t, "a", `after = ["m"]`) + timed(t, "m", `wants = ["z"]`+"\n"+`ready = "after:100ms"`) + timed(t, "z", `ready = "after:200ms"`)); err != nil {
+	m, z := fifo(t, d.dir, "m"), fifo(t, d.dir, "z")
+	if _, err := d.apply(timed(t, "a", `after = ["m"]`) + gated(t, "m", m, `wants = ["z"]`) + gated(t, "z", z, "")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"z", "m", "a"} {
-		d.running(name, 0)
-		d.said(name, "start")
-	}
-	if z, m, a := d.said("z", "start"), d.said("m", "start"), d.said("a", "start"); m < z+180*time.Millisecond || a < m {
-		t.Errorf("starts: z %v, m %v, a %v", z, m, a)
-	}
+	d.said("z", "start")
+	d.why("m", "waiting for z")
+	d.why("a", "waiting for m")
+	release(t, z)
+	d.said("m", "start")
+	release(t, m)
+	d.before("z", "ready", "m", "start")
+	d.before("m", "ready", "a", "start")
 }
 
 // TestWaitsFor: a dependent waits for as long as it takes, and says for whom; stopping what is needed stops who needs it

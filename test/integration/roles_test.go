@@ -130,7 +130,7 @@ var ownCopy = sync.OnceValues(func() (string, error) {
 	return path, os.WriteFile(path, data, 0o755)
 })
 
-// steps is the configuration of a service that runs roleSteps.
+// steps is the configuration of a service that runs roleSteps. One built for the race detector does not sleep at its end.
 func steps(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	own, err := ownCopy()
@@ -142,5 +142,5 @@ func steps(t testing.TB, name string, args ...string) string {
 		quoted, _ := json.Marshal(w) // a JSON string is one of TOML too
 		words[i] = string(quoted)
 	}
-	return fmt.Sprintf("[service.%s]\ncommand = [%s]\nenv = { STAY_TEST_ROLE = \"steps\" }\n", name, strings.Join(words, ", "))
+	return fmt.Sprintf("[service.%s]\ncommand = [%s]\nenv = { STAY_TEST_ROLE = \"steps\", GORACE = \"atexit_sleep_ms=0\" }\n", name, strings.Join(words, ", "))
 }
