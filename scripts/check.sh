@@ -50,23 +50,18 @@ vulnerabilities() {
 	skip "govulncheck: $(tail -n 1 "$scratch/vuln")"
 }
 
-for module in "${modules[@]}"; do
-	(
-		cd "$module"
-		say "go vet in $module"
-		go vet ./...
-		if [ -n "$have_staticcheck" ]; then
-			say "staticcheck in $module"
-			go run "$staticcheck" ./...
-		fi
-		if [ -n "$have_govulncheck" ]; then
-			say "govulncheck in $module"
-			vulnerabilities
-		fi
-		say "go mod tidy in $module"
-		go mod tidy -diff
-	)
-done
+say "go vet"
+go vet ./...
+if [ -n "$have_staticcheck" ]; then
+	say "staticcheck"
+	go run "$staticcheck" ./...
+fi
+if [ -n "$have_govulncheck" ]; then
+	say "govulncheck"
+	vulnerabilities
+fi
+say "go mod tidy"
+go mod tidy -diff
 
 say "who imports whom"
 go test ./internal/arch

@@ -6,5 +6,5 @@ set -euo pipefail
 scratch
 printf 'building…\n'
 go build -o "$scratch/" ./cmd/...
-(cd examples/neverstop && go build -o "$scratch/" ./...)
+go build -o "$scratch/" ./examples/neverstop/...
 "$scratch/neverstop"

@@ -5,9 +5,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # git shows nothing to a build whose user does not own the checkout, which would be an error.
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 
-# The modules of this checkout. The example is one of its own: it needs nothing of stay's but its commands.
-modules=(. examples/neverstop)
-
 say() { printf '== %s\n' "$*"; }
 
 skip() { printf 'skipped: %s\n' "$*"; }

@@ -6,14 +6,9 @@ set -euo pipefail
 
 failed=0
 
-# tests runs the tests of every module and notes whether any failed; its arguments go to go test. No result of before
-# counts: go test does not see that a test builds and runs the programs of other packages.
-tests() {
-	local module
-	for module in "${modules[@]}"; do
-		(cd "$module" && go test -count=1 -timeout 20m "$@" ./...) || failed=1
-	done
-}
+# tests runs all tests and notes whether any failed; its arguments go to go test. No result of before counts: go test does
+# not see that a test builds and runs the programs of other packages.
+tests() { go test -count=1 -timeout 20m "$@" ./... || failed=1; }
 
 # unprivileged runs the tests as nobody: go test compiles them here, scripts/as-nobody.sh runs them on a copy of the
 # sources.
@@ -23,8 +18,7 @@ unprivileged() {
 	install -d -o 65534 -g 65534 -m 700 "$STAY_TEST_PUBLIC"/{home,tmp}
 	tar -c --exclude=./.git --exclude=./bin . | tar -x --no-same-owner -C "$STAY_TEST_PUBLIC/src"
 	chmod -R go+rX,go-w "$STAY_TEST_PUBLIC/src"
-	go build -o "$STAY_TEST_PUBLIC/bin/" ./cmd/...
-	(cd examples/neverstop && go build -o "$STAY_TEST_PUBLIC/bin/" ./...)
+	go build -o "$STAY_TEST_PUBLIC/bin/" ./cmd/... ./examples/neverstop/...
 	say "all tests as nobody (uid 65534)"
 	# One package at a time: a user's descriptors in flight and processes are counted together (unix(7), setrlimit(2)).
 	tests -p 1 -exec "$PWD/scripts/as-nobody.sh"

@@ -28,6 +28,8 @@ var layers = []layer{
 	{name: "command", packages: []string{"cmd/*"},
 		may: []string{"wire types", "client", "policy", "mechanism", "engine", "control", "face"},
 		why: "wiring happens here and nowhere else"},
+	{name: "example", packages: []string{"examples/*", "examples/*/*"},
+		why: "an example needs nothing of stay's but its commands and public packages"},
 	{name: "rules", packages: []string{"internal/arch"},
 		why: "the rules depend on nothing they are about"},
 }
@@ -49,7 +51,7 @@ var libraries = []library{
 		"arguments of the command stay; stayd starts in few milliseconds and has flags enough"},
 	{"golang.org/x/term", []string{"face"},
 		"terminals are where people are"},
-	{"net/http", []string{"client", "control", "face"},
+	{"net/http", []string{"client", "control", "face", "example"},
 		"HTTP is how clients talk to the daemon; beyond control it has no network"},
 	{"testing", nil,
 		"it belongs into tests: it registers flags in whatever imports it"},

@@ -1,3 +1,0 @@
-module example.com/neverstop
-
-go 1.26.0
