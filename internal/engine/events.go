@@ -90,7 +90,11 @@ func (e *Engine) showChange(in *inst) {
 	if now.state == was.state && now.gen == was.gen {
 		return
 	}
-	e.event(event{kind: "state", in: in, from: was.state, to: now.state, text: e.why(in)})
+	text := e.why(in)
+	if now.state == api.Starting && was.state == api.Running && in.u.Last.Gen == was.gen {
+		text = "again: " + endPhrase(in.u.Last) // it came back so fast that nobody saw it gone
+	}
+	e.event(event{kind: "state", in: in, from: was.state, to: now.state, text: text})
 }
 
 // Events calls emit with each event above since, then with each new one if follow.
