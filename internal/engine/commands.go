@@ -114,6 +114,7 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	if c.NoWait {
 		w.left = map[*inst]bool{}
 	}
+	e.settleGraph() // so that what was asked for together is seen together
 	e.settle(w)
 	return nil
 }

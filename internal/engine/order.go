@@ -36,19 +36,30 @@ func (e *Engine) settleGraph() {
 			e.tellUnits(e.services[i])
 		}
 		for _, i := range e.graph.Dependents(s.index) {
-			if lost { // to some of them, maybe
+			if lost { // to some of them, maybe, and they to others
 				e.tellUnits(e.services[i])
-			}
-			if settled { // who is blocked on it may count as settled itself
 				e.mark(e.services[i])
 			}
+			if settled { // who is blocked on it may count as settled itself, and who waits for that hears that it is in vain
+				e.mark(e.services[i])
+				e.touchWaited(e.services[i])
+			}
+		}
+	}
+}
+
+// touchWaited has clients that wait for a service look again.
+func (e *Engine) touchWaited(s *service) {
+	for _, in := range s.insts {
+		if len(in.waits) > 0 {
+			e.touch(in)
 		}
 	}
 }
 
 // tellUnits tells the units of a service what changed around it.
 func (e *Engine) tellUnits(s *service) {
-	met, lost := e.tracker.Met(s.index), e.lostTo(s)
+	met, lost := e.tracker.Met(s.index), e.mustGo(s)
 	if met != s.wasMet {
 		s.wasMet = met
 		kind := unit.DepsUnmet
@@ -115,7 +126,7 @@ func (e *Engine) status(s *service) graph.Status {
 	}
 	st.Ready = wanted > 0 && ready > 0 && ready == s.spec.Instances
 	st.Settled = st.Ready || settled
-	s.gone = wanted == 0 || alive == 0
+	s.gone = wanted == 0 || alive == 0 || e.lostTo(s) // what it needs is lost: so is it, to who needs it
 	e.noteUnready(s, ready > 0)
 	st.Lost = s.gone || s.unready != 0 && s.firstLoss != 0 && e.now >= s.firstLoss
 	return st
@@ -166,6 +177,9 @@ func (e *Engine) lossAfter(s *service, at unit.Time) unit.Time {
 	return next
 }
 
+// mustGo says whether a service has to end because something that it needs is lost: when those that need it have gone.
+func (e *Engine) mustGo(s *service) bool { return e.lostTo(s) && e.tracker.FreeHard(s.index) }
+
 // lostTo says whether something that a service needs is lost to it: stopped, given up, or without a ready instance for
 // its lost_after.
 func (e *Engine) lostTo(s *service) bool {
@@ -213,7 +227,7 @@ func (e *Engine) initGraph() {
 		}
 	}
 	for _, s := range e.services {
-		s.wasMet, s.wasLost = e.tracker.Met(s.index), e.lostTo(s)
+		s.wasMet, s.wasLost = e.tracker.Met(s.index), e.mustGo(s)
 		for _, in := range s.insts {
 			switch {
 			case s.wasMet && !in.u.DepsMet:

@@ -58,6 +58,9 @@ func (e *Engine) completeWait(w *wait) {
 // judgeWait looks whether in got where w wants it.
 func (e *Engine) judgeWait(w *wait, in *inst) {
 	there, failed := reached(w, in)
+	if !there && failed == "" && !w.forEnd() && in.u.Phase == unit.Blocked {
+		failed = e.hopeless(in.svc)
+	}
 	if !there && failed == "" {
 		return
 	}
@@ -68,11 +71,39 @@ func (e *Engine) judgeWait(w *wait, in *inst) {
 	in.waits = remove(in.waits, w)
 }
 
+// forEnd says whether w waits for the end of something.
+func (w *wait) forEnd() bool {
+	return w.verb == api.Stop || w.verb == api.Wait && w.target == "stopped"
+}
+
+// hopeless says what keeps a blocked service from ever starting unless somebody does something, "" if nothing does: what it
+// needs is not wanted or has failed for good, or needs such a thing itself.
+func (e *Engine) hopeless(s *service) string {
+	for _, i := range e.graph.Needs(s.index) {
+		need := e.services[i]
+		if need.status.Ready {
+			continue
+		}
+		for _, in := range need.insts {
+			switch {
+			case in.leaver:
+			case in.u.Phase == unit.Failed, in.u.Phase == unit.Idle:
+				return "waiting for " + in.name + ", which is " + string(state(in))
+			case in.u.Phase == unit.Blocked:
+				if why := e.hopeless(need); why != "" {
+					return "waiting for " + in.name + ", " + why
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // reached says whether in is where w wants it, or has failed to get there, with a phrase.
 func reached(w *wait, in *inst) (there bool, failed string) {
 	u := in.u
 	switch {
-	case w.verb == api.Stop || w.verb == api.Wait && w.target == "stopped":
+	case w.forEnd():
 		return u.Phase == unit.Idle && u.Want == unit.Down || w.verb == api.Wait && !u.HasProcess() && u.Phase != unit.Backoff && u.Phase != unit.Blocked, ""
 	case u.Phase == unit.Ready && (u.Gen > w.from[in] || w.verb == api.Wait):
 		return true, ""

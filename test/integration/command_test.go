@@ -158,3 +158,35 @@ func TestRun(t *testing.T) {
 		t.Errorf("run of what fails: %v, %+v", err, r)
 	}
 }
+
+// TestStartBehindAStoppedOne: who needs what somebody has stopped will not start by itself, and that is said at once.
+func TestStartBehindAStoppedOne(t *testing.T) {
+	d := start(t, `[service.db]
+command = "sleep 1000"
+[service.api]
+command = "sleep 1000"
+needs = ["db"]
+[service.web]
+command = "sleep 1000"
+needs = ["api"]`)
+	d.running("web", 0)
+	d.do(api.Stop, "db")
+	for target, want := range map[string]string{"api": "waiting for db, which is stopped", "web": "waiting for api, waiting for db, which is stopped"} {
+		r, err := d.try(api.Command{Verb: api.Wait, Target: target, For: "ready"})
+		if err != nil || len(r.Failures) != 1 || r.Failures[0].Message != want {
+			t.Errorf("wait for %s: %+v %v, want %q", target, r, err, want)
+		}
+	}
+	// Whoever waits already hears it too; and a start brings back what it needs.
+	d.do(api.Start, "web")
+	answer := make(chan api.Result, 1)
+	d.do(api.Stop, "api")
+	go func() {
+		r, _ := d.try(api.Command{Verb: api.Wait, Target: "web", For: "ready"})
+		answer <- r
+	}()
+	d.do(api.Start, "api")
+	if r := <-answer; len(r.Failures) > 0 && r.Failures[0].Message != "waiting for api, which is stopped" {
+		t.Errorf("wait for web: %+v", r)
+	}
+}

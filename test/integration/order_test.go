@@ -194,3 +194,50 @@ lost_after = "200ms"
 		t.Errorf("the death of a neighbour has touched it: %+v, was %+v", now, again)
 	}
 }
+
+// TestStopTakesAlongWhatNeedsIt: over any number of steps, and in reverse order: who needs nothing that is left goes last.
+func TestStopTakesAlongWhatNeedsIt(t *testing.T) {
+	d := start(t, `[service.db]
+command = "sleep 1000"
+[service.api]
+command = "sleep 1000"
+needs = ["db"]
+[service.web]
+command = "sh -c 'trap \"sleep 0.2; exit 0\" TERM; while :; do sleep 0.01; done'"
+needs = ["api"]
+[service.other]
+command = "sleep 1000"`)
+	web, api1, db, other := d.running("web", 0), d.running("api", 0), d.running("db", 0), d.running("other", 0)
+	done := make(chan struct{})
+	go func() { d.do(api.Stop, "db"); close(done) }()
+	gone := func(pid int) func() error {
+		return func() error {
+			if alive(pid) {
+				return fmt.Errorf("%d is alive", pid)
+			}
+			return nil
+		}
+	}
+	d.wait("web's end", gone(web.Pid))
+	d.wait("api's end", gone(api1.Pid))
+	<-done
+	if alive(db.Pid) || !alive(other.Pid) {
+		t.Errorf("db alive: %v, other alive: %v", alive(db.Pid), alive(other.Pid))
+	}
+	var ends []string
+	for _, e := range d.events() {
+		if e.Kind == "exit" {
+			ends = append(ends, e.Name)
+		}
+	}
+	if got := strings.Join(ends, " "); got != "web api db" {
+		t.Errorf("they ended as %s, want web api db", got)
+	}
+	for _, name := range []string{"api", "web"} {
+		if i := d.one(name); i.State != api.Waiting {
+			t.Errorf("%s: %+v", name, i)
+		}
+	}
+	d.do(api.Start, "db")
+	d.running("web", web.Generation)
+}
