@@ -22,8 +22,14 @@ func (k *Keeper) takeEngine(o *Orphaned) {
 		k.engineGone()
 		return
 	}
+	e.pidfd = pidfd
+	waiter, err := unix.FcntlInt(uintptr(pidfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		k.o.Log.Error("the engine's end cannot be waited for, only that of its connection", "error", err)
+		return
+	}
 	go func() {
-		awaitPidfd(pidfd)
+		awaitPidfd(waiter)
 		k.messages <- incoming{epoch: 1, ended: true}
 	}()
 }

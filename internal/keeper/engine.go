@@ -15,6 +15,7 @@ import (
 type engineState struct {
 	epoch   int
 	pid     int // 0: none
+	pidfd   int // of one that is no child, and could be reaped by somebody else; 0: it is a child
 	conn    *Conn
 	eof     bool  // its connection was read to the end
 	hello   bool  // it has introduced itself
@@ -174,6 +175,10 @@ func (k *Keeper) engineEnded(x Exit) {
 func (k *Keeper) engineGone() {
 	e := &k.engine
 	e.pid = 0
+	if e.pidfd != 0 {
+		unix.Close(e.pidfd)
+		e.pidfd = 0
+	}
 	if e.conn != nil {
 		e.conn.Hangup()
 	}
@@ -228,7 +233,10 @@ func (k *Keeper) killEngine() {
 	if e.killed == 0 {
 		e.killed = now()
 	}
-	if e.pid != 0 {
+	switch {
+	case e.pidfd != 0:
+		_ = unix.PidfdSendSignal(e.pidfd, unix.SIGKILL, nil, 0)
+	case e.pid != 0:
 		_ = unix.Kill(e.pid, unix.SIGKILL)
 	}
 }
