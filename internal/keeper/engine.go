@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -164,10 +166,23 @@ func (k *Keeper) engineReady() {
 
 func (k *Keeper) engineEnded(x Exit) {
 	e := &k.engine
-	if status := unix.WaitStatus(x.Status); !k.done && !k.leaving {
-		k.o.Log.Warn("engine ended", "pid", e.pid, "code", status.ExitStatus(), "signal", status.Signal().String(), "was_ready", e.ready != 0)
+	if !k.done && !k.leaving {
+		k.o.Log.Warn("engine ended", "pid", e.pid, "how", howEnded(x), "was_ready", e.ready != 0)
 	}
 	k.engineGone()
+}
+
+// howEnded says how an engine ended, for the log. The end of one that another keeper started comes without a status, and
+// without a time.
+func howEnded(x Exit) string {
+	switch status := unix.WaitStatus(x.Status); {
+	case x.At == 0:
+		return "unknown: an earlier keeper started it"
+	case status.Signaled():
+		return "killed by signal " + strings.TrimPrefix(unix.SignalName(status.Signal()), "SIG")
+	default:
+		return "exit code " + strconv.Itoa(status.ExitStatus())
+	}
 }
 
 // engineGone is for an engine of which there is no process any more, or none that can do anything. Whoever else may have
