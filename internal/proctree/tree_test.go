@@ -136,7 +136,10 @@ func TestRemember(t *testing.T) {
 	if err := p.SignalGroup(unix.SIGTERM); err != nil { // main and its child obey
 		t.Fatal(err)
 	}
-	eventually(t, "the main process has ended", func() bool { reap(p); return p.ended && len(live(p.pids)) == 1 })
+	eventually(t, "main and its child have ended and are reaped", func() bool {
+		reap(p)
+		return p.ended && len(live(p.pids)) == 1 && len(f.Orphans()) == 1
+	})
 	if p.Empty() {
 		t.Error("the hidden process is forgotten")
 	}
