@@ -146,6 +146,22 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 	}()
 }
 
+// orderMain has the keeper make the process that the service named its main one; once it is known that there is one at
+// all, for a datagram may be faster than the keeper's word of the birth.
+func (e *Engine) orderMain(in *inst) {
+	pid := in.mainPID
+	if pid == 0 || in.u.Phase == unit.Spawning {
+		return
+	}
+	in.mainPID = 0
+	if pid == in.u.Pid {
+		return
+	}
+	in.moving = true
+	in.op++
+	e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: in.u.Gen, Op: in.op, Pid: pid})
+}
+
 // noted acts on one datagram of a service.
 func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
 	if in.notify != f || !in.u.HasProcess() || m.Pid != 0 && m.Pid == in.lastPid && m.Pid != in.u.Pid {
@@ -156,10 +172,9 @@ func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
 		in.status, in.noted = m.Status, true
 		e.touch(in)
 	}
-	if m.MainPID > 0 && m.MainPID != in.u.Pid && in.u.Phase != unit.Spawning {
-		in.moving = true
-		in.op++
-		e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: gen, Op: in.op, Pid: m.MainPID})
+	if m.MainPID > 0 {
+		in.mainPID = m.MainPID
+		e.orderMain(in)
 	}
 	if m.Ready {
 		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})

@@ -44,10 +44,11 @@ func TestReadyNotify(t *testing.T) {
 func TestReadyNotifyLauncher(t *testing.T) {
 	t.Parallel()
 	d := prepare(t, "")
-	gate := fifo(t, d.dir, "gate")
-	d.write(steps(t, "web", "say", "launcher", "fork", "open", gate, "send", "READY=1", "say", "serving", "forever") + "ready = \"notify\"\n")
+	launch, gate := fifo(t, d.dir, "launch"), fifo(t, d.dir, "gate")
+	d.write(steps(t, "web", "say", "launcher", "open", launch, "fork", "open", gate, "send", "READY=1", "say", "serving", "forever") + "ready = \"notify\"\n")
 	d.up()
 	first := d.until("web", "started", func(i api.Instance) bool { return i.Pid != 0 }).Pid
+	release(t, launch)
 	d.until("web", "handed over", func(i api.Instance) bool { return i.Pid != 0 && i.Pid != first || !alive(first) })
 	release(t, gate)
 	i := d.running("web", 0)
@@ -63,6 +64,7 @@ func TestReadyNotifyLauncher(t *testing.T) {
 		t.Errorf("the next engine knows %+v, it was %+v", now, i)
 	}
 	kill(t, i.Pid)
+	release(t, launch)
 	release(t, gate)
 	second := d.running("web", i.Generation)
 	d.do(api.Stop, "web")
