@@ -105,7 +105,7 @@ func (f *Forest) Plant(name string) (*Tree, error) {
 // Adopt returns a tree that exists already: of an earlier image of this process, or of an earlier process. A Root whose
 // Pid is 0, or is another process by now, is only remembered by its mark and pipe.
 func (f *Forest) Adopt(name string, r Root) *Tree {
-	t := &Tree{forest: f, name: name, known: map[id]struct{}{}}
+	t := &Tree{forest: f, name: name, known: map[id]struct{}{}, adopted: true}
 	if g := group(filepath.Join(string(f.base), name)); f.base != "" && names.MatchString(name) {
 		if _, err := os.Stat(string(g)); err == nil {
 			t.group = g

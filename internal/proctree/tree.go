@@ -19,13 +19,14 @@ type Root struct {
 
 // A Tree is all processes of one generation.
 type Tree struct {
-	forest *Forest
-	name   string
-	group  group           // "": none
-	loose  bool            // the main process is not in the group
-	roots  []Root          // the main processes, the present one last
-	ended  bool            // the present one has been reaped
-	known  map[id]struct{} // by descent: seen to belong here
+	forest  *Forest
+	name    string
+	group   group           // "": none
+	loose   bool            // the main process is not in the group
+	roots   []Root          // the main processes, the present one last
+	ended   bool            // the present one has been reaped
+	known   map[id]struct{} // by descent: seen to belong here
+	adopted bool            // a process before this one was its keeper
 }
 
 // A Member is one live process of a tree.
@@ -131,7 +132,7 @@ func (t *Tree) tops(each func(*proc) bool) error {
 	seen := map[int]bool{}
 	for grown := true; grown; {
 		grown = false
-		list, err := t.forest.orphans()
+		list, err := t.candidates()
 		if err != nil {
 			return err
 		}
@@ -151,6 +152,15 @@ func (t *Tree) tops(each func(*proc) bool) error {
 		}
 	}
 	return unseen
+}
+
+// candidates are the processes among which those are that have lost their parents. Those of an adopted tree were given to
+// whoever is above the keeper that died, and so will be those that lose theirs from now on: they can be anybody's.
+func (t *Tree) candidates() ([]int, error) {
+	if t.adopted {
+		return numbered("/proc"), nil
+	}
+	return t.forest.orphans()
 }
 
 // Members lists the live processes.

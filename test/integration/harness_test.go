@@ -144,6 +144,9 @@ func (d *daemon) cleanup() {
 	if d.t.Failed() || os.Getenv("STAY_TEST_LOG") != "" {
 		d.t.Logf("stay.log:\n%s", d.log())
 	}
+	if d.keeperPid != 0 {
+		_ = syscall.Kill(d.keeperPid, syscall.SIGTERM)
+	}
 	select {
 	case <-d.ended:
 	default:

@@ -146,3 +146,28 @@ stop = { timeout = "200ms" }`)
 		}
 	}
 }
+
+// TestEscapeeOfAnAdoptedTree: who left the session of a service and is nobody's child any more, because the keeper that
+// would have been given it is dead, is still found: it goes with its generation, and none starts beside it.
+func TestEscapeeOfAnAdoptedTree(t *testing.T) {
+	d := start(t, `[service.web]
+command = "sh -c 'setsid setsid sh -c \"trap : TERM; echo \\$\\$ >escapee; exec >/dev/null 2>&1; while :; do sleep 1; done\" & exec sleep 1000'"
+stop = { timeout = "300ms" }`)
+	web := d.running("web", 0)
+	var escapee int
+	d.wait("the escapee", func() error {
+		data, err := os.ReadFile(filepath.Join(d.dir, "escapee"))
+		if err == nil {
+			escapee, err = parsePid(data)
+		}
+		return err
+	})
+	d.killKeeper()
+	if !alive(escapee) || !alive(web.Pid) {
+		t.Fatal("it did not outlive the keeper")
+	}
+	d.do(api.Stop, "web")
+	if alive(escapee) {
+		t.Errorf("stop has returned and %d is alive", escapee)
+	}
+}
