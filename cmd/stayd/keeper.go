@@ -149,6 +149,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	finished := make(chan error)
 	go func() { finished <- keeper.Run(o) }()
 	err = <-finished
+	endOrphans(forest.Orphans, log)
 	forest.Close()
 	h.remove(k)
 	if err != nil {

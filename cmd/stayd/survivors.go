@@ -109,3 +109,24 @@ func ancestors() map[int]bool {
 	}
 	return family
 }
+
+// endOrphans kills what services have left to this process, their subreaper, and what nobody could tell whose it was: it
+// had left its session, its environment and its output behind. Nobody else is ever given to a keeper.
+func endOrphans(orphans func() []int, log *slog.Logger) {
+	for begin := time.Now(); time.Since(begin) < survivorsKill; time.Sleep(survivorsLook) {
+		for {
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			if err != unix.EINTR && (err != nil || pid <= 0) {
+				break
+			}
+		}
+		left := orphans()
+		if len(left) == 0 {
+			return
+		}
+		log.Warn("processes that belonged to no service any more are killed", "pid", left)
+		for _, pid := range left {
+			_ = unix.Kill(pid, unix.SIGKILL) // a child that only this process reaps: the pid is still its
+		}
+	}
+}

@@ -105,6 +105,10 @@ func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
 			refused = errGoingDown()
 			return
 		}
+		if len(next.Services) == 0 && len(visible(e.cfg).Services) > 0 { // a file that was cut off, more likely than a wish
+			refused = refuse("refused", next.File+": the file names no service, and some run", "nothing was changed; `stay stop all` or `stay down`, if that is what is meant")
+			return
+		}
 		changes, refused = e.apply(next)
 	})
 	return changes, first(err, refused)

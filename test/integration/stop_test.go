@@ -274,3 +274,40 @@ needs = ["deaf"]
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// TestDownEndsWhatNobodyOwns: a process that has left everything behind by which it could be known does not outlive the
+// daemon, with cgroups or without.
+func TestDownEndsWhatNobodyOwns(t *testing.T) {
+	d := start(t, `[service.web]
+command = "sh -c '(exec env -i /bin/sh -c \"echo \\$\\$ >stray; exec setsid sleep 987\" </dev/null >/dev/null 2>&1 &); exec sleep 1000'"`)
+	d.running("web", 0)
+	var stray int
+	d.wait("the stray", func() error {
+		data, err := os.ReadFile(filepath.Join(d.dir, "stray"))
+		if err == nil {
+			stray, err = parsePid(data)
+		}
+		return err
+	})
+	if err := d.keeper.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-d.ended
+	if alive(stray) {
+		t.Errorf("%d has outlived the daemon", stray)
+	}
+}
+
+// TestApplyOfAnEmptyFile: a file that was cut off takes nothing down.
+func TestApplyOfAnEmptyFile(t *testing.T) {
+	d := start(t, `[service.web]
+command = "sleep 1000"`)
+	web := d.running("web", 0)
+	d.write("")
+	if _, err := d.client.Apply(t.Context()); err == nil || !strings.Contains(err.Error(), "names no service") {
+		t.Errorf("apply of an empty file: %v", err)
+	}
+	if now := d.one("web"); now.Pid != web.Pid {
+		t.Errorf("it was %+v, is %+v", web, now)
+	}
+}
