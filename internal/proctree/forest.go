@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,8 @@ type Forest struct {
 	leader int
 	self   int
 	trees  map[string]*Tree
+
+	puzzles map[id]time.Time // processes that show no environment, since when
 }
 
 // names are fit for a directory: "web.2-g17".
@@ -34,7 +37,7 @@ func Open(o Options) (*Forest, error) {
 	if !names.MatchString(o.ID) {
 		return nil, fmt.Errorf("open forest %q: want letters, digits, dot, dash and underscore", o.ID)
 	}
-	f := &Forest{leader: o.Leader, self: os.Getpid(), trees: map[string]*Tree{}}
+	f := &Forest{leader: o.Leader, self: os.Getpid(), trees: map[string]*Tree{}, puzzles: map[id]time.Time{}}
 	if f.leader == 0 {
 		f.leader = f.self
 	}

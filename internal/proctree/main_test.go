@@ -42,6 +42,7 @@ type node struct {
 	Deaf   bool   // ignores TERM, HUP and INT
 	Mute   bool   // closes 0, 1 and 2
 	Erase  bool   // overwrites its environment, as setproctitle does
+	Bare   bool   // is started without any environment
 	Comm   string // its name
 	Leave  bool   // ends as soon as it is done
 	Nodes  []node
@@ -69,6 +70,9 @@ func runNode(arg string) {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		cmd.ExtraFiles = []*os.File{w}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: child.Setsid}
+		if child.Bare {
+			cmd.Env = []string{}
+		}
 		die(cmd.Start())
 		w.Close()
 		_, err = io.Copy(told, r)

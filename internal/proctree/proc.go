@@ -175,7 +175,7 @@ func entries(pid int) []string {
 		}
 	}
 	data, err := readFile(procPath(pid, "environ"), maxEnviron)
-	if err != nil {
+	if err != nil || len(data) == 0 {
 		return nil
 	}
 	return strings.Split(string(data), "\x00")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -141,7 +142,13 @@ func (t *Tree) tops(each func(*proc) bool) error {
 				continue
 			}
 			seen[pid], grown = true, true
-			if !look(id{pid: pid}, func(p *proc) bool { return t.forest.claim(p) == t }) {
+			if !look(id{pid: pid}, func(p *proc) bool {
+				owner, sure := t.forest.claim(p)
+				if !sure {
+					unseen = errUnsure
+				}
+				return owner == t
+			}) {
 				return nil
 			}
 		}
@@ -153,6 +160,8 @@ func (t *Tree) tops(each func(*proc) bool) error {
 	}
 	return unseen
 }
+
+var errUnsure = errors.New("an orphan shows no environment")
 
 // candidates are the processes among which those are that have lost their parents. Those of an adopted tree were given to
 // whoever is above the keeper that died, and so will be those that lose theirs from now on: they can be anybody's.
@@ -187,7 +196,21 @@ func (t *Tree) Empty() bool {
 }
 
 // Contains says whether a process, which may be a zombie, belongs to the tree.
-func (t *Tree) Contains(pid int) bool { return t.forest.Owner(pid) == t }
+func (t *Tree) Contains(pid int) bool {
+	for range unsureLooks {
+		if owner, sure := t.forest.owner(pid); sure || owner != nil {
+			return owner == t
+		}
+		time.Sleep(unsurePause)
+	}
+	return false
+}
+
+// A process that is asked for by its pid right after its execve(2) gets this long to show its environment.
+const (
+	unsureLooks = 20
+	unsurePause = time.Millisecond
+)
 
 // Remember notes who belongs to the tree now. To be called before a stop signal: when parents end, descent is lost.
 func (t *Tree) Remember() {

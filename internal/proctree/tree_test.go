@@ -223,7 +223,7 @@ func TestSignalGroup(t *testing.T) {
 		if err := p.SignalGroup(unix.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the group has ended", func() bool { reap(p); return slices.Equal(live(p.pids), []int{outside}) })
+		eventually(t, "the group has ended", func() bool { reap(p); return p.ended && slices.Equal(live(p.pids), []int{outside}) })
 		if err := p.SignalGroup(unix.SIGKILL); err != nil || !p.ended {
 			t.Errorf("after the end of the main process: %v, ended %v", err, p.ended)
 		}
