@@ -98,9 +98,19 @@ func (a *alien) wait(r *row, gone chan<- alienEnd) {
 	if err != nil {
 		return
 	}
-	asked := false
-	if c.Read(func(uintptr) bool { first := !asked; asked = true; return !first }) == nil {
+	if c.Read(polled) == nil {
 		gone <- alienEnd{r, a}
+	}
+}
+
+// polled says whether a pidfd polls readable. The runtime's poller alone does not do: it tells of a change once, and who
+// ended before somebody waited for it would be waited for for ever.
+func polled(fd uintptr) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if err != unix.EINTR {
+			return n != 0 || err != nil
+		}
 	}
 }
 
