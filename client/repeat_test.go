@@ -253,3 +253,24 @@ func TestWireNames(t *testing.T) {
 		t.Errorf("%s is not %+v", body, cmd)
 	}
 }
+
+// TestStopOfWhatIsForgotten: a transient service is forgotten when it is stopped, so the repeated stop does not find it. A
+// stop that was not repeated has to say that there is nothing of that name.
+func TestStopOfWhatIsForgotten(t *testing.T) {
+	unknown := refuse(404, api.Error{Code: "not-found", Message: "no"})
+	for _, c := range []struct {
+		name  string
+		verb  api.Verb
+		steps []http.HandlerFunc
+		ok    bool
+	}{
+		{"repeated", api.Stop, []http.HandlerFunc{die, unknown}, true},
+		{"not repeated", api.Stop, []http.HandlerFunc{unknown}, false},
+		{"start", api.Start, []http.HandlerFunc{die, unknown}, false},
+	} {
+		_, cl := run(t, c.steps...)
+		if _, err := cl.Do(t.Context(), api.Command{Target: "job", Verb: c.verb}); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

@@ -430,3 +430,34 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	}
 }
+
+// TestMessageOutlivesItsReader: who dies before emit returned leaves the message to the next one; who does not, takes it.
+func TestMessageOutlivesItsReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web")
+	f := listenAt(t, path)
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // Fd made it blocking
+		t.Fatal(err)
+	}
+	f.Close()
+	next := os.NewFile(uintptr(fd), path) // as another process has it
+	defer next.Close()
+	send(t, address(t, path), "STATUS=1", nil)
+	send(t, address(t, path), "STATUS=2", nil)
+	for round, want := range []string{"1", "1", "2"} {
+		m, ok, err := read(fd)
+		if err != nil || !ok || m.Status != want {
+			t.Fatalf("look %d: %+v, %v, %v", round+1, m, ok, err)
+		}
+		if round == 1 {
+			discard(uintptr(fd))
+		}
+	}
+	discard(uintptr(fd))
+	if _, _, err := read(fd); err != unix.EAGAIN {
+		t.Errorf("when both are out: %v", err)
+	}
+}
