@@ -37,7 +37,6 @@ func (e *Engine) fact(f fact) error {
 			in.start = m.Start
 		}
 		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid, At: unit.Time(m.At)})
-		e.orderMain(in)
 	case keeper.SpawnFailed:
 		e.spawnFailed(in, m)
 	case keeper.Exited:

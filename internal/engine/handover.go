@@ -107,6 +107,7 @@ func (e *Engine) handOver() int {
 		e.log.Error("hand over the configuration", "error", err)
 	}
 	e.saveDaemon()
+	e.captureLate(len(e.late))
 	n := 0
 	for _, in := range e.insts {
 		if e.handOverOne(in) {

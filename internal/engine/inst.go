@@ -61,8 +61,8 @@ type inst struct {
 	readiness uint64 // the generation whose readiness pipe is being watched
 	notify    *os.File
 	notifyUID int
-	mainPID   int  // named by the service before it was known to be born
-	moving    bool // Main was ordered: ends are held back until its answer
+	early     []func() // datagrams that wait for the news of the process's birth
+	moving    bool     // Main was ordered: ends are held back until its answer
 	heldBack  []fact
 	refusing  []keeper.Member
 	waits     []*wait
@@ -94,7 +94,7 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 		in.act = act
 	}
 	if before.Phase != unit.Spawning && after.Phase == unit.Spawning {
-		in.status, in.refusing, in.mainPID = "", nil, 0
+		in.status, in.refusing = "", nil
 	}
 	in.asked = in.asked || ev.Kind <= unit.Reset
 	in.u = after

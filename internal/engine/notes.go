@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 
@@ -28,11 +29,11 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 		f := os.NewFile(uintptr(fd), in.name+" "+name)
 		switch name {
 		case keeper.LogPipe:
-			if in.streams[gen] != nil { // came with the row already, while the process was being made
-				f.Close()
-				continue
+			if e.answering {
+				e.capture(in, gen, f)
+			} else {
+				e.late = append(e.late, output{in, gen, f})
 			}
-			e.capture(in, gen, f)
 		case keeper.ReadyPipe:
 			if in.readiness == gen {
 				f.Close()
@@ -48,8 +49,44 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 	}
 }
 
+// An output is the log pipe of one generation.
+type output struct {
+	in   *inst
+	gen  uint64
+	pipe *os.File
+}
+
+// captureLate takes over at most n of the log pipes that were there when the engine started, and says whether more are
+// waiting. Clients come first: a pipe holds what is written meanwhile.
+func (e *Engine) captureLate(n int) (more bool) {
+	n = min(n, len(e.late))
+	for _, o := range e.late[:n] {
+		e.capture(o.in, o.gen, o.pipe)
+	}
+	if e.late = e.late[n:]; len(e.late) == 0 {
+		e.late = nil
+	}
+	return e.late != nil
+}
+
+// lateAtOnce is how many log pipes are taken over between two looks at what else there is to do.
+const lateAtOnce = 32
+
+// captureRest has the loop take over all log pipes that wait.
+func (e *Engine) captureRest() {
+	for more := true; more; {
+		if e.do(context.Background(), func() { more = e.captureLate(lateAtOnce) }) != nil {
+			return
+		}
+	}
+}
+
 // capture keeps the output of one generation.
 func (e *Engine) capture(in *inst, gen uint64, pipe *os.File) {
+	if in.streams[gen] != nil { // it came with the row already, while the process was being made
+		pipe.Close()
+		return
+	}
 	st := e.store.Stream(in.name, gen, pipe, policy(in.svc.spec))
 	if in.streams == nil {
 		in.streams = map[uint64]*capture.Stream{}
@@ -130,11 +167,7 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 	go func() {
 		err := notify.Receive(f, func(m notify.Message) {
 			stored := make(chan struct{})
-			e.post(func() {
-				e.noted(in, f, m)
-				e.flush(in)
-				e.link.afterwards(func() { close(stored) })
-			})
+			e.post(func() { e.hear(in, f, m, stored) })
 			select { // the datagram stays in the socket until then
 			case <-stored:
 			case <-e.loop:
@@ -146,20 +179,28 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 	}()
 }
 
-// orderMain has the keeper make the process that the service named its main one; once it is known that there is one at
-// all, for a datagram may be faster than the keeper's word of the birth.
-func (e *Engine) orderMain(in *inst) {
-	pid := in.mainPID
-	if pid == 0 || in.u.Phase == unit.Spawning {
+// hear acts on one datagram of a service, and closes stored when the keeper has all that follows. A new main process that
+// is named before the keeper's news of the old one's birth waits for it.
+func (e *Engine) hear(in *inst, f *os.File, m notify.Message, stored chan<- struct{}) {
+	if in.u.Phase == unit.Spawning && m.MainPID > 0 {
+		in.early = append(in.early, func() { e.hear(in, f, m, stored) })
 		return
 	}
-	in.mainPID = 0
-	if pid == in.u.Pid {
+	e.noted(in, f, m)
+	e.flush(in)
+	e.link.afterwards(func() { close(stored) })
+}
+
+// hearEarly takes what was heard while the process was being made.
+func (e *Engine) hearEarly(in *inst) {
+	if in.u.Phase == unit.Spawning {
 		return
 	}
-	in.moving = true
-	in.op++
-	e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: in.u.Gen, Op: in.op, Pid: pid})
+	early := in.early
+	in.early = nil
+	for _, hear := range early {
+		hear()
+	}
 }
 
 // noted acts on one datagram of a service.
@@ -172,9 +213,10 @@ func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
 		in.status, in.noted = m.Status, true
 		e.touch(in)
 	}
-	if m.MainPID > 0 {
-		in.mainPID = m.MainPID
-		e.orderMain(in)
+	if m.MainPID > 0 && m.MainPID != in.u.Pid {
+		in.moving = true
+		in.op++
+		e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: gen, Op: in.op, Pid: m.MainPID})
 	}
 	if m.Ready {
 		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})

@@ -247,15 +247,11 @@ func (e *Engine) unknown(r *rowIn) {
 // rebuilt is a unit of which only the keeper's row is known: its process is there or not, and that is all.
 func rebuilt(m *keeper.Message, now unit.Time) unit.Unit {
 	u := unit.Unit{Gen: m.Gen, Since: now}
-	switch m.State {
-	case keeper.Alive:
-		u.Want, u.Phase, u.Pid, u.Started, u.WasReady = unit.Up, unit.Ready, m.Pid, unit.Time(m.At), true
-	case keeper.InSpawn:
-		u.Want, u.Phase, u.Deadline = unit.Up, unit.Spawning, now.Add(time.Minute)
-	case keeper.Ended:
-		if !m.Empty { // what is left of it has to go before anything new comes
-			u.Want, u.Phase, u.Reason, u.Deadline = unit.Up, unit.Stopping, unit.Signalled, now
-		}
+	switch {
+	case m.State == keeper.Alive, m.State == keeper.Ended && !m.Empty: // of one that left something behind, the end is still to be told
+		u.Want, u.Phase, u.Pid, u.Started, u.WasReady, u.DepsMet = unit.Up, unit.Ready, m.Pid, unit.Time(m.At), true, true
+	case m.State == keeper.InSpawn:
+		u.Want, u.Phase, u.DepsMet, u.Deadline = unit.Up, unit.Spawning, true, now.Add(time.Minute)
 	}
 	return u
 }
