@@ -45,6 +45,7 @@ type crashRun struct {
 	keeper *exec.Cmd
 	ended  chan struct{}
 	ctx    context.Context
+	cancel context.CancelFunc
 	errs   []string // what went wrong
 }
 
@@ -59,20 +60,8 @@ type startLine struct {
 // play starts a daemon, plays the script on it with engines dying at the points, and takes it down.
 func play(t testing.TB, s script, points []int) (passed int, killed, errs []string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "stayd-crash-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	plan := filepath.Join(dir, "plan")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	r := &crashRun{t: t, dir: dir, faults: newFaults(t, plan, points), ctx: ctx, ended: make(chan struct{}),
-		client: client.Dial(filepath.Join(dir, ".stay", socketName))}
-	defer r.faults.close()
-	r.write("service.sh", serviceScript)
-	r.write("stay.toml", s.config)
-	r.start(plan)
+	r := newCrashRun(t, patience, s.config, points)
+	defer r.remove()
 	if r.errs == nil {
 		s.play(r)
 	}
@@ -81,6 +70,37 @@ func play(t testing.TB, s script, points []int) (passed int, killed, errs []stri
 		r.errs = append(r.errs, "starts:\n"+r.read("starts"), "stay.log:\n"+r.read(".stay/log/stay.log"))
 	}
 	return r.faults.passed(), r.faults.killed(), r.errs
+}
+
+// newCrashRun starts a daemon whose engines die at the points. All that is asked of it takes limit at most.
+func newCrashRun(t testing.TB, limit time.Duration, config string, points []int) *crashRun {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stayd-crash-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := filepath.Join(dir, "plan")
+	r := &crashRun{t: t, dir: dir, faults: newFaults(t, plan, points), ended: make(chan struct{}),
+		client: client.Dial(filepath.Join(dir, ".stay", socketName))}
+	r.ctx, r.cancel = context.WithTimeout(t.Context(), limit)
+	r.write("service.sh", serviceScript)
+	r.write("stay.toml", config)
+	r.start(plan)
+	return r
+}
+
+// remove takes away what the test made, however it ended.
+func (r *crashRun) remove() {
+	r.cancel()
+	select {
+	case <-r.ended:
+	default:
+		_ = r.keeper.Process.Kill()
+		<-r.ended
+		r.killLeft(r.left())
+	}
+	r.faults.close()
+	_ = os.RemoveAll(r.dir)
 }
 
 func (r *crashRun) write(name, text string) {
@@ -215,9 +235,7 @@ func (r *crashRun) end(s script) {
 	}
 	if left := r.left(); len(left) > 0 {
 		r.errorf("left when the daemon had gone: %v", left)
-		for pid := range left {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
+		r.killLeft(left)
 	}
 	if doubles := r.read("doubles"); doubles != "" {
 		r.errorf("two generations lived at once: %s", doubles)
@@ -239,6 +257,12 @@ func (r *crashRun) dump() {
 		if strings.HasPrefix(args, "stayd engine") {
 			_ = syscall.Kill(pid, syscall.SIGABRT)
 		}
+	}
+}
+
+func (r *crashRun) killLeft(left map[int]string) {
+	for pid := range left {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 

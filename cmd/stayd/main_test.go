@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"testing"
@@ -25,23 +26,25 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beacon is a service that says READY=1 on its notify socket and lives until SIGTERM.
+// beacon is a service that says READY=1 on its notify socket and lives until SIGTERM. With a further argument it first
+// makes a child that is all this, and ends, as daemons do that put themselves into the background.
 const beacon = "a-beacon-service"
 
 func beaconMain() int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	if err := sayStarted(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
-	if err == nil {
-		_, err = conn.Write([]byte("READY=1\nSTATUS=shining"))
+	var err error
+	if len(os.Args) > 2 {
+		err = toBackground()
+	} else if err = sayStarted(); err == nil {
+		err = say("READY=1\nSTATUS=shining")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if len(os.Args) > 2 {
+		return 0
 	}
 	select {
 	case <-term:
@@ -49,6 +52,26 @@ func beaconMain() int {
 	case <-time.After(5 * time.Minute): // nothing of a test lives longer, whatever happens to the test
 		return 1
 	}
+}
+
+// toBackground makes the child, which says itself when it is ready, and names it as the main process.
+func toBackground() error {
+	child := exec.Command(os.Args[0], beacon)
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	return say(fmt.Sprintf("MAINPID=%d", child.Process.Pid))
+}
+
+func say(text string) error {
+	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte(text))
+	return err
 }
 
 // sayStarted does what the start of the script of the other services does: see serviceScript.
