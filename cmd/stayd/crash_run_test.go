@@ -125,7 +125,7 @@ func (r *crashRun) start(plan string) {
 	}
 	r.keeper = exec.Command(self)
 	r.keeper.Args = []string{"stayd", "keeper", "--file", filepath.Join(r.dir, "stay.toml")}
-	r.keeper.Env = append(os.Environ(), faultsVariable+"="+plan)
+	r.keeper.Env = append(os.Environ(), faultsVariable+"="+plan, "GORACE=atexit_sleep_ms=0")
 	r.keeper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	var stderr strings.Builder
 	r.keeper.Stderr = &stderr

@@ -30,6 +30,7 @@ var commands = script{
 	name: "commands",
 	config: `[defaults]
 ready = "fd:3"
+env = { GORACE = "atexit_sleep_ms=0" }
 [service.quiet]
 command = "sh service.sh stay"
 [service.db]
@@ -79,6 +80,7 @@ var changes = script{
 	name: "changes",
 	config: `[defaults]
 ready = "fd:3"
+env = { GORACE = "atexit_sleep_ms=0" }
 [service.quiet]
 command = "sh service.sh stay"
 [service.deaf]
@@ -135,6 +137,7 @@ var endings = script{
 	name: "endings",
 	config: `[defaults]
 ready = "fd:3"
+env = { GORACE = "atexit_sleep_ms=0" }
 [service.a]
 command = "sh service.sh order"
 needs = ["b"]
@@ -285,7 +288,7 @@ func TestEnginesKilledAgainAndAgain(t *testing.T) {
 	for _, s := range scripts(t) {
 		t.Run(s.name, func(t *testing.T) {
 			var plans [][]int
-			for range max(24/every(), 3) {
+			for range 24 / every() {
 				var plan []int
 				for n := 0; len(plan) < 2+random.IntN(6); {
 					n += 1 + random.IntN(60) + len(plan)%2*100
@@ -327,10 +330,7 @@ func TestFreshEngineTouchesNobody(t *testing.T) {
 
 // every is which share of the runs is played: all, or one of so many.
 func every() int {
-	switch {
-	case raceDetector: // each run is some ten processes, which are all slower
-		return 15
-	case testing.Short():
+	if testing.Short() || raceDetector {
 		return 5
 	}
 	return 1
