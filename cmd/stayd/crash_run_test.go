@@ -100,7 +100,10 @@ func (r *crashRun) remove() {
 		r.killLeft(r.left())
 	}
 	r.faults.close()
-	_ = os.RemoveAll(r.dir)
+	memory, _ := filepath.Glob("/dev/shm/stay-*-" + idOf(filepath.Join(r.dir, ".stay"))) // there if the keeper had to be killed
+	for _, dir := range append(memory, r.dir) {
+		_ = os.RemoveAll(dir)
+	}
 }
 
 func (r *crashRun) write(name, text string) {
