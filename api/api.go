@@ -71,6 +71,7 @@ const (
 	Reset   Verb = "reset"  // counters and delay back to zero, a given-up service tried again
 	Signal  Verb = "signal" // send Command.Signal to the main process
 	Wait    Verb = "wait"   // wait for Command.For
+	Mute    Verb = "mute"   // act as if no beat came any more, until the instance was restarted for it: a drill
 )
 
 // A Command is the body of POST /v1/services/{target}/{verb}. Target is a service, an instance, "all" or a glob over both
@@ -107,6 +108,7 @@ type Run struct {
 	Ready        string   `json:"ready,omitzero"`         // as the key ready
 	StartTimeout string   `json:"start_timeout,omitzero"` // as the key start_timeout
 	StopTimeout  string   `json:"stop_timeout,omitzero"`  // as the key stop.timeout
+	Pulse        string   `json:"pulse,omitzero"`         // as the key pulse: a limit
 	Env          []string `json:"env,omitzero"`           // NAME=VALUE, on top of what env_inherit gives
 	NoWait       bool     `json:"no_wait,omitzero"`
 }
@@ -116,7 +118,7 @@ type Event struct {
 	Seq        uint64    `json:"seq"`
 	Time       time.Time `json:"time"`
 	MonoNS     int64     `json:"mono_ns"`       // CLOCK_MONOTONIC
-	Kind       string    `json:"kind"`          // "state", "exit", "command", "engine", "keeper", "log", "gap"
+	Kind       string    `json:"kind"`          // "state", "exit", "command", "engine", "keeper", "log", "gap"; of the judge: "hang", "late", "held", "pulse", "check"
 	Name       string    `json:"name,omitzero"` // the instance
 	From       State     `json:"from,omitzero"` //
 	To         State     `json:"to,omitzero"`   //

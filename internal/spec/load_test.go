@@ -20,7 +20,7 @@ func TestDirs(t *testing.T) {
 		"/stay.toml":           {RuntimeDir: "/.stay", StateDir: "/.stay/state", LogDir: "/.stay/log"},
 		"/home/etc/stay.toml2": {RuntimeDir: "/home/etc/.stay", StateDir: "/home/etc/.stay/state", LogDir: "/home/etc/.stay/log"},
 	} {
-		if got := Dirs(file); got != want {
+		if got := Dirs(file); !reflect.DeepEqual(got, want) {
 			t.Errorf("Dirs(%q) = %+v, want %+v", file, got, want)
 		}
 	}

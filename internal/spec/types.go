@@ -25,7 +25,26 @@ type Daemon struct {
 	StateDir   string `json:"state_dir"`
 	LogDir     string `json:"log_dir"`
 	ForkRate   Rate   `json:"fork_rate"` // crash restarts over all services
+
+	KillBrake int        `json:"kill_brake,omitzero"` // hang kills a minute over all services; 0: the larger of 5 and 10 % of the instances; -1: no brake
+	OldTables []OldTable `json:"old_tables,omitzero"` //
 }
+
+// An OldTable is a heartbeat table in System V shared memory, of programs that know nothing of stay.
+type OldTable struct {
+	Shm    int            `json:"shm"`          // key of the segment
+	Sem    int            `json:"sem,omitzero"` // key of the semaphore around it; 0: none
+	Action OldTableAction `json:"action"`       // default kill
+}
+
+// An OldTableAction says what is done about a late entry.
+type OldTableAction string
+
+// What is done about a late entry.
+const (
+	TableKill OldTableAction = "kill" // TERM, five seconds later KILL, and the entry is cleared
+	TableShow OldTableAction = "show" // nothing
+)
 
 // A Rate is a token bucket: PerSecond tokens come back each second, at most Burst are saved. PerSecond 0 is no limit.
 type Rate struct {
@@ -62,10 +81,56 @@ type Service struct {
 	Sandbox      Sandbox       `json:"sandbox"`
 	Log          Log           `json:"log"`
 
-	// Set by later versions; the state machine knows them already.
-	Hang   Hang   `json:"hang,omitzero"`
+	Pulse   *Pulse        `json:"pulse,omitzero"`    // nil: none
+	Checks  []Check       `json:"checks,omitzero"`   //
+	Silence time.Duration `json:"silence,omitzero"`  // no output for this long is a hang; 0: it is not
+	Hang    Hang          `json:"hang,omitzero"`     //
+	FDStore int           `json:"fd_store,omitzero"` // descriptors that it may store, 0…64
+
+	// Set by later versions; the state machine knows it already.
 	Reload Signal `json:"reload,omitzero"` // 0: no reload
 }
+
+// A Pulse says how heartbeats are judged.
+type Pulse struct {
+	Limit     time.Duration `json:"limit"`              // longest silence, 10 ms at least
+	Required  bool          `json:"required,omitzero"`  // no live pulse by the end of start_timeout is a hang
+	Progress  time.Duration `json:"progress,omitzero"`  // longest time that a busy slot's number may stand still; 0: not judged
+	LimitMax  time.Duration `json:"limit_max"`          // longest limit a slot may set for itself; default 10 × Limit
+	ExtendMax time.Duration `json:"extend_max"`         // longest time a slot may beat in advance; default 10 × Limit
+	PauseMax  time.Duration `json:"pause_max,omitzero"` // longest pause; 0: no end
+	Lost      LostSlot      `json:"lost"`               // default mark
+	Slots     int           `json:"slots"`              // 1…4096; default 31
+}
+
+// A LostSlot says what is done about a slot whose thread ended without leaving it.
+type LostSlot string
+
+// What is done about a lost slot.
+const (
+	LostMark    LostSlot = "mark"    // an event, and `stay pulse` shows it
+	LostRestart LostSlot = "restart" // as if it were late
+)
+
+// A Check is a question that is put to a service again and again. One of HTTP, TCP and Exec is set.
+type Check struct {
+	HTTP     string        `json:"http,omitzero"` // URL: a status of 200 to 399 is good
+	TCP      string        `json:"tcp,omitzero"`  // host:port: a connection is good
+	Exec     []string      `json:"exec,omitzero"` // a command: exit code 0 is good
+	Every    time.Duration `json:"every"`         // from one answer to the next question; default 10 s
+	Timeout  time.Duration `json:"timeout"`       // default 2 s
+	Failures int           `json:"failures"`      // in a row; default 3
+	Then     CheckThen     `json:"then"`          // default restart
+}
+
+// A CheckThen says what is done when a check has failed too often.
+type CheckThen string
+
+// What is done when a check has failed too often.
+const (
+	ThenRestart CheckThen = "restart"
+	ThenMark    CheckThen = "mark" // status says so, and nothing else
+)
 
 // A Var is one variable of a service's environment. From tells `stay show` which values may be shown: only those
 // inherited from the daemon's own environment are no secrets.
