@@ -33,7 +33,7 @@ func TestLoadEverything(t *testing.T) {
 	text := readTestdata(t, "good.toml")
 	c := files{"/srv/stay.toml": text}.load(t)
 	want := Daemon{RuntimeDir: "/srv/run", StateDir: "/var/lib/other", LogDir: "/srv/.stay/log", ForkRate: Rate{100.0 / 60, 50}}
-	if c.Daemon != want || c.File != "/srv/stay.toml" || !slices.Equal(c.Sources, []string{"/srv/stay.toml"}) {
+	if !reflect.DeepEqual(c.Daemon, want) || c.File != "/srv/stay.toml" || !slices.Equal(c.Sources, []string{"/srv/stay.toml"}) {
 		t.Errorf("daemon %+v of %q from %q", c.Daemon, c.File, c.Sources)
 	}
 	db, web, cache := c.Service("db"), c.Service("web"), c.Service("cache")
