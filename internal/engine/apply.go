@@ -249,7 +249,7 @@ func (e *Engine) dropServices() {
 // Run makes a transient service and starts it.
 func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 	sp, errs := spec.NewTransient(spec.Transient{Name: r.Name, Directory: r.Directory, User: r.User, Restart: r.Restart, Ready: r.Ready,
-		StartTimeout: r.StartTimeout, StopTimeout: r.StopTimeout, Command: r.Command, Env: r.Env, Environ: environ()})
+		StartTimeout: r.StartTimeout, StopTimeout: r.StopTimeout, Pulse: r.Pulse, Command: r.Command, Env: r.Env, Environ: environ()})
 	if len(errs) > 0 {
 		return api.Result{}, refuse("bad-request", errs.Error(), "")
 	}

@@ -4,9 +4,10 @@ import "strings"
 
 // A CommandError says where a command string could not be split.
 type CommandError struct {
-	Offset  int    // bytes from the start of the string
-	Message string // "unbalanced quote"
-	Hint    string
+	Offset   int    // bytes from the start of the string
+	Message  string // "unbalanced quote"
+	Hint     string
+	Operator bool // a shell would understand it
 }
 
 // Error returns the message.
@@ -81,7 +82,7 @@ func (s *splitter) end(word string, start int, plain bool) error {
 	if plain {
 		for _, op := range operators {
 			if word == op {
-				return &CommandError{start, `"` + op + `" means nothing without a shell`, "add shell = true, or put it in quotes"}
+				return &CommandError{Offset: start, Message: `"` + op + `" means nothing without a shell`, Operator: true}
 			}
 		}
 	}
@@ -111,12 +112,12 @@ func (s *splitter) quoted(b *strings.Builder, quote byte) error {
 			b.WriteByte(c)
 		}
 	}
-	return &CommandError{start, "unbalanced quote", "close it, or write \\" + string(quote) + " for the character itself"}
+	return &CommandError{Offset: start, Message: "unbalanced quote", Hint: "close it, or write \\" + string(quote) + " for the character itself"}
 }
 
 func (s *splitter) escaped(b *strings.Builder) error {
 	if s.at == len(s.text) {
-		return &CommandError{s.at - 1, "a backslash ends the command", `write \\ for the character itself`}
+		return &CommandError{Offset: s.at - 1, Message: "a backslash ends the command", Hint: `write \\ for the character itself`}
 	}
 	if s.text[s.at] != '\n' {
 		b.WriteByte(s.text[s.at])

@@ -51,12 +51,22 @@ var daemonKeys = []daemonKey{
 			assign(&d.ForkRate.Burst, func() (int, bool) { return v.integer(1, math.MaxInt32) })
 		},
 	},
+	{
+		Key: Key{Path: "kill_brake", Type: "rate",
+			Doc: `Kills for hangs over all services, by the minute; "off": no limit. Default: 5, or a tenth of the instances if that is more.`},
+		example: `"5/m"`,
+		set:     (*daemonDraft).setKillBrake,
+	},
+	{
+		Key: Key{Path: "old_tables", Type: "list of tables",
+			Doc: "System V heartbeat tables of programs that know nothing of stay."},
+		example: "[{ shm = 0x5095 }]",
+		set:     (*daemonDraft).setOldTables,
+	},
 	laterDaemonKey("pid_file", "A file with the number of the daemon's process."),
 	laterDaemonKey("syslog", "Send the daemon's own log to syslog."),
-	laterDaemonKey("kill_brake", "Hang kills over all services."),
 	laterDaemonKey("control_group", "The group that may use the control socket."),
 	laterDaemonKey("control_grants", "What that group may do."),
-	laterDaemonKey("old_tables", "System V heartbeat tables of programs that know nothing of stay."),
 }
 
 // daemonTree is daemonKeys arranged by path.

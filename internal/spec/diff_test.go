@@ -33,6 +33,15 @@ var differences = []keyChange{
 	{`limits.cpu_time = "1m"`, ActionRestart, ""},
 	{`sandbox.no_new_privileges = true`, ActionRestart, ""},
 	{`sandbox.chroot = "/j"`, ActionRestart, ""},
+	{`pulse = "1m"`, ActionRestart, "pulse.limit pulse.required pulse.limit_max pulse.extend_max pulse.lost pulse.slots"},
+	{`fd_store = 3`, ActionRestart, ""},
+	{`check = [{ tcp = "db:1" }]`, ActionChange, ""},
+	{`silence = "1m"`, ActionChange, ""},
+	{`hang.dump = "ABRT"`, ActionChange, ""},
+	{`hang.dump_wait = "2s"`, ActionChange, ""},
+	{`silence = ""`, ActionSame, "-"},
+	{`pulse = ""`, ActionSame, "-"},
+	{`check = []`, ActionSame, "-"},
 	{`enabled = false`, ActionChange, ""},
 	{`instances = 2`, ActionChange, ""},
 	{`needs = ["db"]`, ActionChange, ""},
@@ -98,7 +107,7 @@ func TestDiffKeys(t *testing.T) {
 func TestDiffCoversKeys(t *testing.T) {
 	base := newService()
 	covered := func(path string) bool {
-		return slices.ContainsFunc(differences, func(d keyChange) bool {
+		return slices.ContainsFunc(slices.Concat(differences, pulseDifferences), func(d keyChange) bool {
 			return strings.HasPrefix(d.key, path+" ") || d.keys == path
 		})
 	}
@@ -110,12 +119,42 @@ func TestDiffCoversKeys(t *testing.T) {
 			}
 		case k.set == nil || k.example == "" || k.Type == "" || k.Doc == "":
 			t.Errorf("%s is not declared completely: %+v", k.Path, k.Key)
-		case k.get == nil && k.Path != "shell":
+		case k.get == nil && k.Path != "shell" && k.Path != "pulse": // which is pulse.limit
 			t.Errorf("%s cannot be shown or compared", k.Path)
 		case k.get != nil && !covered(k.Path) && !(strings.HasPrefix(k.Path, "limits.") && k.starts):
 			t.Errorf("nothing says what a change of %s means", k.Path)
 		case k.get != nil:
 			literal(k.get(base)) // knows the type, or panics
+		}
+	}
+}
+
+// pulseDifferences are changes of a pulse that there is.
+var pulseDifferences = []keyChange{
+	{`pulse.limit = "2m"`, ActionChange, "pulse.limit pulse.limit_max pulse.extend_max"},
+	{`pulse.required = true`, ActionRestart, ""},
+	{`pulse.progress = "1m"`, ActionChange, ""},
+	{`pulse.limit_max = "1h"`, ActionChange, ""},
+	{`pulse.extend_max = "1h"`, ActionChange, ""},
+	{`pulse.pause_max = "1h"`, ActionChange, ""},
+	{`pulse.lost = "restart"`, ActionChange, ""},
+	{`pulse.slots = 32`, ActionRestart, ""},
+	{`pulse.limit_max = "10m"`, ActionSame, "-"},
+}
+
+func TestDiffPulse(t *testing.T) {
+	const with = "[defaults]\npulse.limit = \"1m\"\n[service.x]\ncommand = \"x\"\n"
+	for _, c := range pulseDifferences {
+		old, new := files{"/srv/stay.toml": with}.load(t), files{"/srv/stay.toml": with + c.key}.load(t)
+		if c.keys == "" {
+			c.keys, _, _ = strings.Cut(c.key, " =")
+		} else if c.keys == "-" {
+			c.keys = ""
+		}
+		for _, got := range [][]Change{Diff(old, new), Diff(new, old)} {
+			if got[0].Action != c.action || strings.Join(got[0].Keys, " ") != c.keys {
+				t.Errorf("%s: Diff = %+v, want %s %s", c.key, got, c.action, c.keys)
+			}
 		}
 	}
 }
@@ -165,7 +204,7 @@ func TestDiffTransient(t *testing.T) {
 // everything.
 func TestHashStable(t *testing.T) {
 	c := files{"/srv/stay.toml": readTestdata(t, "good.toml")}.load(t)
-	for name, want := range map[string]string{"cache": "7435048e373f63fe", "db": "739a68ac5a90204b", "web": "8e6d27e4034ac0ad"} {
+	for name, want := range map[string]string{"cache": "7435048e373f63fe", "db": "3405308e70dee234", "web": "451c5b18312f2e64"} {
 		if got := c.Service(name).Hash(); got != want {
 			t.Errorf("hash of %q is %s, want %s", name, got, want)
 		}

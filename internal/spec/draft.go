@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -17,8 +18,10 @@ type draft struct {
 	command    *node
 	commandKey slot
 	environment
-	refs []ref // other services, by all keys
-	cpus int   // what instances = "cpu" means
+	pulse pulseDraft
+	delay *slot // restart.delay, where it was written
+	refs  []ref // other services, by all keys
+	cpus  int   // what instances = "cpu" means
 }
 
 // A ref is one mention of another service.
@@ -29,7 +32,7 @@ type ref struct {
 
 // newDraft returns a draft with the built-in defaults.
 func newDraft(name string, at place, src *Source) *draft {
-	d := &draft{Service: *newService(), at: at, cpus: max(src.CPUs, 1)}
+	d := &draft{Service: *newService(), at: at, cpus: max(src.CPUs, 1), pulse: newPulseDraft()}
 	d.environment = environment{names: inheritedByDefault}
 	d.Name = name
 	return d
@@ -47,6 +50,11 @@ func (d *draft) finish(errs *problems, out *outside) *Service {
 		d.Directory = path.Dir(d.at.doc.file)
 	}
 	d.Env = d.environment.join(errs, out)
+	d.Pulse = d.pulse.finish(errs)
+	if r := &d.Restart; d.delay != nil && r.Delay > r.MaxDelay {
+		errs.add(d.delay.node.at, "raise restart.max_delay, or lower it", "key %q: %s is more than max_delay, %s", d.delay.Path,
+			formatDuration(r.Delay), formatDuration(r.MaxDelay))
+	}
 	for _, r := range d.refs {
 		if r.name == d.Name {
 			errs.add(r.at, "take it out of "+r.key, "service %q: %s names itself", d.Name, r.key)
@@ -59,18 +67,37 @@ func (d *draft) finish(errs *problems, out *outside) *Service {
 func (d *draft) splitCommand(errs *problems) []string {
 	v := d.commandKey
 	v.problems, v.node = errs, d.command
+	if !d.shell {
+		return v.command("add shell = true, or put it in quotes")
+	}
 	if v.node.kind == listKind {
-		return d.commandList(v)
+		v.complainHint(`write the command as one string, or ["sh", "-c", "…"] without shell`,
+			"a list and shell = true exclude each other")
+		return nil
+	}
+	text, ok := v.text()
+	if ok && strings.TrimSpace(text) == "" {
+		v.complain("the command is empty")
+	}
+	return []string{"/bin/sh", "-c", text}
+}
+
+// command reads a command, a string or a list. The hint is given for a string that only a shell understands.
+func (v slot) command(shell string) []string {
+	if v.node.kind == listKind {
+		words, ok := v.texts()
+		switch {
+		case !ok:
+		case len(words) == 0:
+			v.complain("the command is empty")
+		case words[0] == "":
+			v.complain("the name of the program is empty")
+		}
+		return words
 	}
 	text, ok := v.text()
 	if !ok {
 		return nil
-	}
-	if d.shell {
-		if strings.TrimSpace(text) == "" {
-			v.complain("the command is empty")
-		}
-		return []string{"/bin/sh", "-c", text}
 	}
 	words, err := ParseCommand(text)
 	if err == nil {
@@ -80,27 +107,12 @@ func (d *draft) splitCommand(errs *problems) []string {
 	if v.node.raw {
 		at.offset += 1 + ce.Offset
 	}
-	if ce.Hint == "" {
-		ce.Hint = v.hint()
+	hint := cmp.Or(ce.Hint, v.hint())
+	if ce.Operator {
+		hint = shell
 	}
-	v.add(at, ce.Hint, "key %q: %s", v.Path, ce.Message)
+	v.add(at, hint, "key %q: %s", v.Path, ce.Message)
 	return nil
-}
-
-func (d *draft) commandList(v slot) []string {
-	words, ok := v.texts()
-	switch {
-	case !ok:
-		return nil
-	case d.shell:
-		v.complainHint(`write the command as one string, or ["sh", "-c", "…"] without shell`,
-			"a list and shell = true exclude each other")
-	case len(words) == 0:
-		v.complain("the command is empty")
-	case words[0] == "":
-		v.complain("the name of the program is empty")
-	}
-	return words
 }
 
 func (d *draft) setCommand(v slot) {

@@ -9,7 +9,7 @@ import (
 // FuzzLoad: whatever stands in the files, Load returns a configuration that survives freezing and can be compared, or
 // errors with valid places.
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"good.toml", "unknown.toml", "types.toml", "values.toml", "later.toml", "names.toml", "commands.toml", "twice.toml"} {
+	for _, name := range []string{"good.toml", "unknown.toml", "types.toml", "values.toml", "later.toml", "hang.toml", "names.toml", "commands.toml", "twice.toml"} {
 		f.Add([]byte(readTestdata(f, name)), []byte("A=1"))
 	}
 	f.Add([]byte("[stay]\ninclude = [\"*\"]\n[service.x]\ncommand = \"x\"\nenv_file = [\"x.env\"]"), []byte("A='1\n2' #\nexport B=\"\\n\""))

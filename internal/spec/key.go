@@ -19,10 +19,19 @@ type Key struct {
 func Keys() []Key {
 	var out []Key
 	out = appendKeys(out, "stay.", daemonKeys)
+	out = insertKeys(out, "stay.", oldTableKeys)
 	out = append(out, Key{Path: "defaults", Type: "table",
 		Doc: "Any key of a service, for all services that do not set it; tables merge key by key."})
 	out = appendKeys(out, "service.*.", serviceKeys)
+	out = insertKeys(out, "service.*.", checkKeys)
 	return appendKeys(out, "job.*.", jobKeys)
+}
+
+// insertKeys puts the keys of the tables of a list after the key of the list.
+func insertKeys[D any](out []Key, prefix string, keys []key[D]) []Key {
+	list, _, _ := strings.Cut(prefix+keys[0].Path, "[]")
+	after := slices.IndexFunc(out, func(k Key) bool { return k.Path == list })
+	return slices.Insert(out, after+1, appendKeys(nil, prefix, keys)...)
 }
 
 func appendKeys[D any](out []Key, prefix string, keys []key[D]) []Key {
@@ -46,6 +55,7 @@ type key[D any] struct {
 	starts  bool               // a process is started with it: a change needs a new one
 	secret  bool               // never shown
 	set     func(D, slot)      // checks the value and puts it in; nil: Later
+	open    func(D, slot)      // told of a table with the keys below it; may be nil
 	get     func(*Service) any // what literal writes; nil: cannot be shown. Not used by daemonKeys
 }
 
@@ -97,6 +107,9 @@ func (b *branch[D]) read(errs *problems, root *branch[D], table *node, to D) {
 		case kid.key != nil && kid.key.Later:
 			errs.add(f.at, "", "key %q: not in this version", kid.path)
 		case f.value.kind == tableKind && len(kid.kids) > 0:
+			if kid.key != nil && kid.key.open != nil {
+				kid.key.open(to, slot{errs, f.value, kid.key.Key, kid.key.example})
+			}
 			kid.read(errs, root, f.value, to)
 		case kid.key == nil:
 			errs.add(f.value.at, kid.hint(), "key %q: expected a table, found %s", kid.path, f.value.describe())

@@ -19,13 +19,14 @@ func newService() *Service {
 			Jitter: 0.1, Stable: 10 * time.Second},
 		Success: []Success{{Code: 0}},
 		Log:     Log{MaxSize: 10e6, Keep: 10, Timestamps: true},
+		Hang:    Hang{DumpWait: time.Second},
 	}
 }
 
 type serviceKey = key[*draft]
 
 // serviceKeys declares every key of a service, in the order of the documentation.
-var serviceKeys = concat(startKeys, orderKeys, stopKeys, restartKeys, limitKeys(), sandboxKeys, logKeys, laterKeys)
+var serviceKeys = concat(startKeys, orderKeys, hangKeys, stopKeys, restartKeys, limitKeys(), sandboxKeys, logKeys, laterKeys)
 
 // serviceTree is serviceKeys arranged by path.
 var serviceTree = grow(serviceKeys)
@@ -167,8 +168,16 @@ var stopKeys = []serviceKey{
 var restartKeys = []serviceKey{
 	choiceKey("restart.when", "Which ends lead to a restart.", []RestartWhen{RestartAlways, RestartOnFailure, RestartNever},
 		func(s *Service) *RestartWhen { return &s.Restart.When }).known("autorestart"),
-	durationKey("restart.delay", "The wait before a restart that is not one of a series.", `"1s"`,
-		func(s *Service) *time.Duration { return &s.Restart.Delay }).known("restart_delay", "restart_sec"),
+	{
+		Key:     Key{Path: "restart.delay", Type: "duration", Doc: "The wait before a restart that is not one of a series; max_delay at most."},
+		example: `"1s"`,
+		also:    []string{"restart_delay", "restart_sec"},
+		set: func(d *draft, v slot) {
+			d.delay = &v
+			assign(&d.Restart.Delay, v.duration)
+		},
+		get: func(s *Service) any { return formatDuration(s.Restart.Delay) },
+	},
 	durationKey("restart.step", "The first wait in a series of deaths.", `"100ms"`,
 		func(s *Service) *time.Duration { return &s.Restart.Step }),
 	durationKey("restart.max_delay", "The longest wait in a series.", `"30s"`,
@@ -239,10 +248,6 @@ var logKeys = []serviceKey{
 
 // laterKeys are the keys and tables that this version refuses.
 var laterKeys = []serviceKey{
-	laterKey("pulse", "The longest time between two heartbeats."),
-	laterKey("check", "Checks by HTTP, TCP or a command."),
-	laterKey("silence", "No output for this long is a hang."),
-	laterKey("hang", "What is done before a hung process is stopped."),
 	laterKey("reload", "How it reads its own configuration again."),
 	laterKey("overlap", "Whether old and new may run side by side."),
 	laterKey("max_age", "It is replaced when it has run this long."),

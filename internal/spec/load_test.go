@@ -32,7 +32,8 @@ func ptr(n int) *int { return &n }
 func TestLoadEverything(t *testing.T) {
 	text := readTestdata(t, "good.toml")
 	c := files{"/srv/stay.toml": text}.load(t)
-	want := Daemon{RuntimeDir: "/srv/run", StateDir: "/var/lib/other", LogDir: "/srv/.stay/log", ForkRate: Rate{100.0 / 60, 50}}
+	want := Daemon{RuntimeDir: "/srv/run", StateDir: "/var/lib/other", LogDir: "/srv/.stay/log", ForkRate: Rate{100.0 / 60, 50},
+		KillBrake: 7, OldTables: []OldTable{{0x5095, 0x5096, TableKill}, {20000, 0, TableShow}}}
 	if !reflect.DeepEqual(c.Daemon, want) || c.File != "/srv/stay.toml" || !slices.Equal(c.Sources, []string{"/srv/stay.toml"}) {
 		t.Errorf("daemon %+v of %q from %q", c.Daemon, c.File, c.Sources)
 	}
@@ -54,6 +55,13 @@ func TestLoadEverything(t *testing.T) {
 			Rlimits: []Rlimit{{"address_space", 2 << 30}, {"core", Unlimited}, {"cpu_time", 2}, {"open_files", 65536}}},
 		Sandbox: Sandbox{NoNewPrivileges: true, Chroot: "/srv/jail"},
 		Log:     Log{MaxSize: 65536, Keep: 0, Timestamps: false},
+		Pulse: &Pulse{Limit: 2 * time.Second, Required: true, Progress: 2 * time.Minute, LimitMax: 5 * time.Minute, PauseMax: time.Hour,
+			Lost: LostRestart, Slots: 62},
+		Checks: []Check{
+			{HTTP: "http://[::1]:8080/healthz?a=%20", Every: 5 * time.Second, Timeout: time.Second, Failures: 1, Then: ThenMark},
+			{TCP: "127.0.0.1:5432", Every: 10 * time.Second, Timeout: 2 * time.Second, Failures: 3, Then: ThenRestart},
+		},
+		Silence: 5 * time.Minute, Hang: Hang{Dump: 3, DumpWait: 3 * time.Second}, FDStore: 8,
 	})
 	equal(t, "web", web, &Service{
 		Name: "web", Command: []string{"serve", "--title", "a b", `c "d"`, "--port", "80 80"}, Directory: "/srv/web", User: "www-data",
@@ -62,9 +70,15 @@ func TestLoadEverything(t *testing.T) {
 		Ready: Ready{When: ReadyAfter, After: 90 * time.Second}, StartTimeout: time.Minute,
 		Stop:    Stop{Signal: 15, Timeout: 20 * time.Second, To: StopMain},
 		Restart: newService().Restart, Success: []Success{{}}, Limits: Limits{Rlimits: []Rlimit{{"core", 0}}}, Log: newService().Log,
+		Pulse: &Pulse{Limit: 30 * time.Second, LimitMax: 5 * time.Minute, ExtendMax: 5 * time.Minute, Lost: LostMark, Slots: 31},
+		Hang:  Hang{DumpWait: time.Second},
 	})
 	if !slices.Equal(cache.Command, []string{"/bin/sh", "-c", "cache | logger"}) || cache.Directory != "/srv" || cache.Stop.Signal != 1 {
 		t.Errorf("cache is %+v", cache)
+	}
+	if len(cache.Checks) != 2 || !slices.Equal(cache.Checks[0].Exec, []string{"redis-cli", "-p", "63 79", "ping"}) ||
+		cache.Checks[0].Every != time.Minute || !slices.Equal(cache.Checks[1].Exec, []string{"true"}) {
+		t.Errorf("checks of cache are %+v", cache.Checks)
 	}
 }
 

@@ -38,8 +38,41 @@ func literal(v any) string {
 			parts[i] = literal(v[i])
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
+	case table:
+		parts := make([]string, len(v))
+		for i, p := range v {
+			parts[i] = p.name + " = " + literal(p.value)
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
 	}
 	panic(fmt.Sprintf("internal error: literal of a %T", v))
+}
+
+// A table is what get returns for a table in a list: its keys in the order of the documentation.
+type table []pair
+
+type pair struct {
+	name  string
+	value any
+}
+
+// plain turns the tables in v into maps.
+func plain(v any) any {
+	switch v := v.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = plain(v[i])
+		}
+		return list
+	case table:
+		m := map[string]any{}
+		for _, p := range v {
+			m[p.name] = plain(p.value)
+		}
+		return m
+	}
+	return v
 }
 
 func umaskOf(s *Service) any {
@@ -124,7 +157,7 @@ func (s *Service) Settings() map[string]any {
 			continue
 		}
 		if v := k.get(s); literal(v) != "" {
-			putPath(out, k.Path, v)
+			putPath(out, k.Path, plain(v))
 		}
 	}
 	env := map[string]any{}

@@ -23,6 +23,13 @@ func TestSettings(t *testing.T) {
 			"core": "unlimited"},
 		"sandbox": map[string]any{"no_new_privileges": true, "chroot": "/srv/jail"},
 		"log":     map[string]any{"max_size": "64KiB", "keep": 0, "timestamps": false},
+		"pulse": map[string]any{"limit": "2s", "required": true, "progress": "2m", "limit_max": "5m", "extend_max": "0s", "pause_max": "1h",
+			"lost": "restart", "slots": 62},
+		"check": []any{
+			map[string]any{"http": "http://[::1]:8080/healthz?a=%20", "every": "5s", "timeout": "1s", "failures": 1, "then": "mark"},
+			map[string]any{"tcp": "127.0.0.1:5432", "every": "10s", "timeout": "2s", "failures": 3, "then": "restart"},
+		},
+		"silence": "5m", "hang": map[string]any{"dump": "QUIT", "dump_wait": "3s"}, "fd_store": 8,
 	}
 	for k := range want {
 		if !reflect.DeepEqual(got[k], want[k]) {
@@ -45,6 +52,9 @@ func TestExamples(t *testing.T) {
 		}
 		fs := files{"/srv/.env": "A=1"}
 		load := func(value string) *Service {
+			if strings.HasPrefix(k.Path, "pulse.") && k.Path != "pulse.limit" {
+				value += "\npulse.limit = \"1m\"" // without it there is no pulse
+			}
 			fs["/srv/stay.toml"] = "[service.x]\ncommand = \"x\"\n" + k.Path + " = " + value +
 				"\n[service.db]\ncommand = \"x\"\n[service.cache]\ncommand = \"x\"\n[service.net]\ncommand = \"x\""
 			c, errs := Load("/srv/stay.toml", fs.source())
@@ -80,13 +90,15 @@ func TestKeys(t *testing.T) {
 	for path, def := range map[string]string{
 		"service.*.stop.timeout": `"5s"`, "service.*.stop.signal": `"TERM"`, "service.*.restart.factor": "2", "service.*.success": "[0]",
 		"service.*.instances": "1", "service.*.needs": "", "service.*.command": "", "service.*.log.max_size": `"10MB"`,
+		"stay.kill_brake": "", "stay.old_tables[].action": `"kill"`, "service.*.check[].every": `"10s"`, "service.*.pulse.slots": "31",
+		"service.*.hang.dump_wait": `"1s"`, "service.*.fd_store": "0", "service.*.silence": "",
 		"service.*.env_inherit": `["PATH", "HOME", "LANG", "TZ"]`, "stay.fork_rate": `"200/s"`, "service.*.limits.core": "", "defaults": "",
 	} {
 		if k, ok := seen[path]; !ok || k.Default != def || k.Later {
 			t.Errorf("%s is %+v, want the default %q", path, k, def)
 		}
 	}
-	for _, path := range []string{"service.*.pulse", "stay.kill_brake", "job.*.every", "service.*.stop.command", "service.*.limits.memory"} {
+	for _, path := range []string{"service.*.reload", "stay.pid_file", "job.*.every", "service.*.stop.command", "service.*.limits.memory"} {
 		if !seen[path].Later {
 			t.Errorf("%s is not refused", path)
 		}
@@ -100,6 +112,7 @@ func TestLiteral(t *testing.T) {
 	}{
 		{nil, ""}, {"a\"b", `"a\"b"`}, {true, "true"}, {-5, "-5"}, {0.1, "0.1"}, {[]string(nil), ""}, {[]string{}, "[]"},
 		{[]string{"a", "b"}, `["a", "b"]`}, {[]any{0, "TERM"}, `[0, "TERM"]`},
+		{[]any{table{{"a", 1}, {"b", []string{"c"}}}, table{{"a", "x"}}}, `[{ a = 1, b = ["c"] }, { a = "x" }]`},
 	} {
 		if got := literal(c.v); got != c.want {
 			t.Errorf("literal(%#v) = %s, want %s", c.v, got, c.want)

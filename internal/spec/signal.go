@@ -13,8 +13,12 @@ var signalNames = [...]string{1: "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "B
 
 var signalAliases = map[string]Signal{"IOT": 6, "CLD": 17, "POLL": 29}
 
-// sigTERM asks a process to end.
-const sigTERM Signal = 15
+// Signals that mean something here.
+const (
+	sigKILL Signal = 9  // cannot be handled
+	sigTERM Signal = 15 // asks a process to end
+	sigSTOP Signal = 19 // cannot be handled
+)
 
 // The real-time signals as programs see them: glibc and musl keep the first ones for themselves, and differ in how
 // many; these are glibc's.

@@ -33,7 +33,11 @@ func (v slot) hint() string {
 	if v.example == "" {
 		return ""
 	}
-	return "for example: " + v.Path + " = " + v.example
+	name := v.Path
+	if i := strings.LastIndex(name, "[]."); i >= 0 {
+		name = name[i+len("[]."):] // it stands in a table of a list
+	}
+	return "for example: " + name + " = " + v.example
 }
 
 // wrong complains about a value of the wrong kind.
@@ -178,6 +182,27 @@ func (v slot) duration() (time.Duration, bool) {
 		v.complain("%q %v", shorten(v.node.text), err)
 	}
 	return d, err == nil
+}
+
+// span reads a duration of at least least, and at most longestSpan.
+func (v slot) span(least time.Duration) (time.Duration, bool) {
+	d, ok := v.duration()
+	if ok && (d < least || d > longestSpan) {
+		v.complain("%q is out of range, allowed are %s to %s", shorten(v.node.text), formatDuration(least), formatDuration(longestSpan))
+		return 0, false
+	}
+	return d, ok
+}
+
+// optionalSpan reads a span of leastSpan or more; "" and zero are 0: none.
+func (v slot) optionalSpan() (time.Duration, bool) {
+	if v.node.kind == stringKind && v.node.text == "" {
+		return 0, true
+	}
+	if d, err := ParseDuration(v.node.text); v.node.kind == stringKind && err == nil && d == 0 {
+		return 0, true
+	}
+	return v.span(leastSpan)
 }
 
 // size reads a number of bytes.

@@ -14,6 +14,7 @@ type Transient struct {
 	Ready        string // as the key ready
 	StartTimeout string // as the key start_timeout
 	StopTimeout  string // as the key stop.timeout
+	Pulse        string // as the key pulse
 	Command      []string
 	Env          []string // NAME=VALUE, on top of what is inherited
 	Environ      []string // the daemon's own environment
@@ -34,7 +35,7 @@ func NewTransient(t Transient) (*Service, Errors) {
 	d.Directory = "/"
 	for _, key := range []struct{ path, value string }{
 		{"directory", t.Directory}, {"user", t.User}, {"restart.when", t.Restart}, {"ready", t.Ready},
-		{"start_timeout", t.StartTimeout}, {"stop.timeout", t.StopTimeout},
+		{"start_timeout", t.StartTimeout}, {"stop.timeout", t.StopTimeout}, {"pulse", t.Pulse},
 	} {
 		if key.value != "" {
 			d.put(&errs, key.path, &node{kind: stringKind, text: key.value})

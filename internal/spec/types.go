@@ -244,8 +244,8 @@ type Log struct {
 
 // Hang says what to do with a process that hangs, before it is stopped.
 type Hang struct {
-	Dump     Signal        `json:"dump,omitzero"` // 0: none
-	DumpWait time.Duration `json:"dump_wait,omitzero"`
+	Dump     Signal        `json:"dump"`      // 0: none
+	DumpWait time.Duration `json:"dump_wait"` // default 1 s
 }
 
 // A Signal is a Linux signal number. Its names are those of signal(7) without SIG.
