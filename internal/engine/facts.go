@@ -94,14 +94,16 @@ func endOf(x *keeper.Exit) unit.End {
 	return unit.End{Reason: unit.ExitCode, Code: s.ExitStatus(), At: unit.Time(x.At)}
 }
 
-// handOver bounds how long the end of a launcher waits for a MAINPID that it sent before it went.
+// handOver is how long the good end of a launcher waits for the word of its child that it is the main process now. What the
+// launcher itself sent before it went has no such limit: see holdBack.
 const handOver = 100 * time.Millisecond
 
 // holdBack keeps the good end of a main process back while word of its successor may be under way: a daemon that forks
-// has its launcher exit 0 right after MAINPID was sent, and the two come by different roads.
+// has its launcher exit 0 right after MAINPID was sent, and the two come by different roads. The end counts when all that
+// was in the notify socket has been heard.
 func (e *Engine) holdBack(in *inst, f fact) bool {
 	m := f.m
-	if m.Gen != in.u.Gen || m.Pid != in.u.Pid || in.notify == nil {
+	if m.Gen != in.u.Gen || m.Pid != in.u.Pid || in.hears == nil {
 		return false
 	}
 	if in.u.Phase != unit.Starting && in.u.Phase != unit.Ready {
@@ -112,12 +114,20 @@ func (e *Engine) holdBack(in *inst, f fact) bool {
 	}
 	in.heldBack = append(in.heldBack, fact{m: m})
 	gen := in.u.Gen
-	e.after(handOver, func() {
-		if in.u.Gen == gen && !in.moving {
-			e.release(in)
-		}
-	})
+	e.after(handOver, func() { e.releaseWhenHeard(in, gen) })
 	return true
+}
+
+// releaseWhenHeard releases what was held back of generation gen when all that is in the notify socket now has been heard,
+// unless it names another main process: then the keeper's word on that one does.
+func (e *Engine) releaseWhenHeard(in *inst, gen uint64) {
+	in.hears.Drained(func() {
+		e.post(func() {
+			if in.u.Gen == gen && in.moving == 0 {
+				e.release(in)
+			}
+		})
+	})
 }
 
 // release steps what was held back.
@@ -136,14 +146,18 @@ func (e *Engine) release(in *inst) {
 
 // mainMoved takes the keeper's word on a MAINPID.
 func (e *Engine) mainMoved(in *inst, m *keeper.Message) {
-	in.moving = false
+	if m.Pid == in.moving { // of several that were named the last one counts
+		in.moving = 0
+	}
 	if m.Missing {
 		e.log.Warn("main process refused: it is not of this instance", "unit", in.name, "pid", m.Pid)
 	} else {
 		in.start = m.Start
 		e.step(in, unit.Event{Kind: unit.MainMoved, Gen: m.Gen, Pid: m.Pid})
 	}
-	e.release(in)
+	if in.moving == 0 {
+		e.release(in)
+	}
 }
 
 // asked acts on a signal that was sent to the keeper.

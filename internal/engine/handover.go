@@ -143,5 +143,8 @@ func (e *Engine) handOverOne(in *inst) bool {
 	}
 	e.link.send(m, fds...)
 	keeper.CloseAll(fds)
+	if in.moving != 0 { // the last keeper did not answer
+		e.moveMain(in, in.moving)
+	}
 	return m.Pid != 0
 }

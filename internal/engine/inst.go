@@ -9,6 +9,7 @@ import (
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
 	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/notify"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -60,9 +61,10 @@ type inst struct {
 	streams   map[uint64]*capture.Stream
 	readiness uint64 // the generation whose readiness pipe is being watched
 	notify    *os.File
+	hears     *notify.Receiver // of notify
 	notifyUID int
 	early     []func() // datagrams that wait for the news of the process's birth
-	moving    bool     // Main was ordered: ends are held back until its answer
+	moving    int      // the pid that Main was ordered for: ends are held back until its answer; 0: none
 	heldBack  []fact
 	refusing  []keeper.Member
 	waits     []*wait
@@ -94,7 +96,7 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 		in.act = act
 	}
 	if before.Phase != unit.Spawning && after.Phase == unit.Spawning {
-		in.status, in.refusing = "", nil
+		in.status, in.refusing, in.moving = "", nil, 0
 	}
 	in.asked = in.asked || ev.Kind <= unit.Reset
 	in.u = after

@@ -164,8 +164,10 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 		in.notify.Close()
 	}
 	in.notify, in.notifyUID = f, uid
+	hears := notify.NewReceiver(f)
+	in.hears = hears
 	go func() {
-		err := notify.Receive(f, func(m notify.Message) {
+		err := hears.Run(func(m notify.Message) {
 			stored := make(chan struct{})
 			e.post(func() { e.hear(in, f, m, stored) })
 			select { // the datagram stays in the socket until then
@@ -214,9 +216,7 @@ func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
 		e.touch(in)
 	}
 	if m.MainPID > 0 && m.MainPID != in.u.Pid {
-		in.moving = true
-		in.op++
-		e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: gen, Op: in.op, Pid: m.MainPID})
+		e.moveMain(in, m.MainPID)
 	}
 	if m.Ready {
 		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})
@@ -224,4 +224,11 @@ func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
 	if m.Stopping {
 		e.step(in, unit.Event{Kind: unit.StoppingNoted, Gen: gen})
 	}
+}
+
+// moveMain has the keeper make pid the main process, if it is one of the tree.
+func (e *Engine) moveMain(in *inst, pid int) {
+	in.moving = pid
+	in.op++
+	e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: in.u.Gen, Op: in.op, Pid: pid})
 }

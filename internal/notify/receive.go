@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,46 +17,76 @@ const maxDatagram = 4096
 // buffers are held only while a datagram is copied, so 10,000 idle sockets need none.
 var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
 
-// Receive calls emit with each message that says something, in the order of arrival, until f is closed; then it returns
-// nil. Any other end is an error. A datagram is taken out of the socket when emit has returned: should this process die
-// before, who reads the socket next gets the message once more. A slow emit makes senders wait (the kernel keeps about ten
-// datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for which Receive pauses up to
+// A Receiver reads one socket. All of it may be called from any goroutine.
+type Receiver struct {
+	f *os.File
+
+	mu    sync.Mutex // a leaf: guards the two below
+	asked []func()   // see Drained
+	ended bool
+}
+
+// NewReceiver returns a receiver of what comes to f, which stays the caller's to close.
+func NewReceiver(f *os.File) *Receiver { return &Receiver{f: f} }
+
+// Run calls emit with each message that says something, in the order of arrival, until the socket is closed; then it
+// returns nil. Any other end is an error. A datagram is taken out of the socket when emit has returned: should this process
+// die before, who reads the socket next gets the message once more. A slow emit makes senders wait (the kernel keeps about
+// ten datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for which Run pauses up to
 // 100 ms at a time; a close is seen after the pause.
 //
 // Descriptors sent along are closed by the kernel as their datagram is read, because there is no room for them in the
 // control buffer: they cannot leak, and a process that has run out of descriptors still hears its services. That is also
 // all that BARRIER=1 asks for: its descriptor closes when every earlier message has been through emit.
-func Receive(f *os.File, emit func(Message)) error {
-	conn, err := f.SyscallConn()
+func (r *Receiver) Run(emit func(Message)) error {
+	defer r.end()
+	conn, err := r.f.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var p pace
+	var d drain
+	defer func() { d.done() }()
 	for {
-		var m Message
-		var ok bool
-		var failed error
-		err := conn.Read(func(fd uintptr) (done bool) {
-			m, ok, failed = read(int(fd))
-			return failed != unix.EAGAIN
-		})
-		if err != nil && isClosed(f) {
+		if d.left == 0 {
+			d = drain{then: r.take()}
+			d.left = min(len(d.then), 1) * maxQueued
+		}
+		m, got, err := r.next(conn, d.left > 0)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded): // somebody asks: see Drained
+			_ = r.f.SetReadDeadline(time.Time{})
+			continue
+		case err == unix.EAGAIN:
+			d.done()
+			continue
+		case err != nil && isClosed(r.f):
 			return nil
+		case err != nil:
+			return fmt.Errorf("receive from %q: %w", r.f.Name(), err)
 		}
-		if err == nil {
-			err = failed
-		}
-		if err != nil {
-			return fmt.Errorf("receive from %q: %w", f.Name(), err)
-		}
-		if ok && !m.saysNothing() {
+		if got && !m.saysNothing() {
 			emit(m)
 		}
 		_ = conn.Control(discard) // an error is the close, and shows in the next read
+		d.passed()
 		if d := p.pause(time.Now()); d > 0 {
 			time.Sleep(d)
 		}
 	}
+}
+
+// next waits for the next datagram, or says EAGAIN rather than wait. It is not got if it was cut.
+func (r *Receiver) next(conn syscall.RawConn, atOnce bool) (m Message, got bool, err error) {
+	var failed error
+	err = conn.Read(func(fd uintptr) (done bool) {
+		m, got, failed = read(int(fd))
+		return failed != unix.EAGAIN || atOnce
+	})
+	if err == nil {
+		err = failed
+	}
+	return m, got, err
 }
 
 // read looks at the next datagram and leaves it there. It is not ok if the datagram was cut.

@@ -22,7 +22,7 @@ func receiveAll(t testing.TB, f *os.File) <-chan Message {
 	got := make(chan Message, 1000)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Receive(f, func(m Message) { got <- m })
+		ended <- receive(f, func(m Message) { got <- m })
 		close(got)
 	}()
 	t.Cleanup(func() {
@@ -33,6 +33,9 @@ func receiveAll(t testing.TB, f *os.File) <-chan Message {
 	})
 	return got
 }
+
+// receive runs a receiver of its own.
+func receive(f *os.File, emit func(Message)) error { return NewReceiver(f).Run(emit) }
 
 // next returns the next message.
 func next(t testing.TB, got <-chan Message) Message {
@@ -214,7 +217,7 @@ func TestReceiveBarrier(t *testing.T) {
 			ended := make(chan error, 1)
 			calls := 0
 			go func() {
-				ended <- Receive(f, func(Message) {
+				ended <- receive(f, func(Message) {
 					calls++
 					select {
 					case <-released:
@@ -236,12 +239,12 @@ func TestReceiveEndsWithClose(t *testing.T) {
 	before := openFiles(t)
 	f := listenAt(t, filepath.Join(t.TempDir(), "web"))
 	ended := make(chan error, 1)
-	go func() { ended <- Receive(f, func(m Message) { t.Errorf("message %+v", m) }) }()
+	go func() { ended <- receive(f, func(m Message) { t.Errorf("message %+v", m) }) }()
 	f.Close()
 	if err := <-ended; err != nil {
 		t.Errorf("closed while it waits: %v", err)
 	}
-	if err := Receive(f, func(Message) {}); err != nil {
+	if err := receive(f, func(Message) {}); err != nil {
 		t.Errorf("closed before: %v", err)
 	}
 	if after := openFiles(t); after != before {
@@ -262,12 +265,12 @@ func TestReceiveFromWhatIsNoSocket(t *testing.T) {
 	}
 	defer file.Close()
 	for _, f := range []*os.File{r, file} {
-		err := Receive(f, func(Message) {})
+		err := receive(f, func(Message) {})
 		if err == nil || !strings.HasPrefix(err.Error(), "receive from "+strconv.Quote(f.Name())+": ") {
 			t.Errorf("error %v, want one that names %q", err, f.Name())
 		}
 	}
-	if err := Receive(nil, nil); err == nil {
+	if err := receive(nil, nil); err == nil {
 		t.Error("no error for no file")
 	}
 }
