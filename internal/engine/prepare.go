@@ -41,7 +41,7 @@ func (e *Engine) prepare(in *inst, gen uint64) {
 
 // treeMark is the entry in the environment of every process of a generation.
 func (e *Engine) treeMark(name string, gen uint64) string {
-	return fmt.Sprintf("STAY_TREE=%s/%s/%d", e.o.ID, name, gen)
+	return fmt.Sprintf("%s%s/%d", e.markPrefix(), name, gen)
 }
 
 func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen uint64, haveUID int) prepared {

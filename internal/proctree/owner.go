@@ -3,7 +3,6 @@ package proctree
 import (
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -91,24 +90,8 @@ func (f *Forest) inGroup(pid int) *Tree {
 	if f.base == "" {
 		return nil
 	}
-	data, err := readFile(procPath(pid, "cgroup"), maxList)
-	if err != nil {
-		return nil
-	}
-	for line := range strings.Lines(string(data)) {
-		path, ok := strings.CutPrefix(line, "0::")
-		if !ok {
-			continue
-		}
-		// The path starts wherever the namespace does: what counts is what comes after the daemon's own group.
-		_, rest, ok := strings.Cut(path, "/"+filepath.Base(string(f.base))+"/")
-		if !ok {
-			continue
-		}
-		name, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(rest, "\n"), " (deleted)"), "/")
-		if t := f.trees[name]; t != nil && !t.byDescent() {
-			return t
-		}
+	if t := f.trees[groupBelow(pid, filepath.Base(string(f.base)))]; t != nil && !t.byDescent() {
+		return t
 	}
 	return nil
 }
