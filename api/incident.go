@@ -48,9 +48,11 @@ type Incident struct {
 	Usage      *Usage    `json:"usage,omitzero"`
 	Verdict    *Verdict  `json:"verdict,omitzero"`
 	Evidence   *Evidence `json:"evidence,omitzero"`
-	Log        []string  `json:"log,omitzero"` // its last lines of output
-	Today      int       `json:"today"`        // how many of this cause this instance has had in 24 h, this one included
-	DelayMS    int64     `json:"delay_ms"`     // the wait before the restart that was decided; -1: no restart
+	Log        []string  `json:"log,omitzero"`     // its last lines of output
+	Today      int       `json:"today"`            // how many of this cause this instance has had in 24 h, this one included
+	Skipped    int       `json:"skipped,omitzero"` // ends of the same cause since the last stored one that came too fast to store
+	BackMS     float64   `json:"back_ms"`          // from its end until its successor was made; 0: not known
+	DelayMS    int64     `json:"delay_ms"`         // the wait before the restart that was decided; -1: no restart
 }
 
 // Usage is what wait4(2) says of an ended process.

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -66,6 +67,46 @@ func (c *Client) Show(ctx context.Context, service string) (api.Service, error) 
 	var s api.Service
 	err := c.ask(ctx, question{method: http.MethodGet, path: "/v1/services/" + url.PathEscape(service)}, &s)
 	return s, err
+}
+
+// Pulses returns every sign of life of what target names, all there are for "" and "all", sorted by instance.
+func (c *Client) Pulses(ctx context.Context, target string) ([]api.PulseSlot, error) {
+	var list []api.PulseSlot
+	q := question{method: http.MethodGet, path: "/v1/pulses"}
+	if target != "" {
+		q.query = url.Values{"target": {target}}
+	}
+	err := c.ask(ctx, q, &list)
+	return list, err
+}
+
+// An IncidentFilter chooses among incidents. The zero value chooses all that are kept.
+type IncidentFilter struct {
+	Target string    // a service, an instance, or a glob over both; also the exact name of one that is no more; "": all
+	Since  time.Time // when it ended, at the earliest; zero: no matter
+	N      int       // how many at most; 0: any number
+	Brief  bool      // without evidence, log and slots, which make them long
+}
+
+// Incidents returns incidents, newest first.
+func (c *Client) Incidents(ctx context.Context, f IncidentFilter) ([]api.Incident, error) {
+	q := question{method: http.MethodGet, path: "/v1/incidents", query: url.Values{"n": {strconv.Itoa(f.N)}, "brief": {oneOrZero(f.Brief)}}}
+	if f.Target != "" {
+		q.query.Set("target", f.Target)
+	}
+	if !f.Since.IsZero() {
+		q.query.Set("since", f.Since.Format(time.RFC3339Nano))
+	}
+	var list []api.Incident
+	err := c.ask(ctx, q, &list)
+	return list, err
+}
+
+// Incident returns one incident by its ID.
+func (c *Client) Incident(ctx context.Context, id string) (*api.Incident, error) {
+	var a api.Incident
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/v1/incidents/" + url.PathEscape(id)}, &a)
+	return &a, err
 }
 
 // Apply has the daemon read its configuration again, and returns what it did. On an error nothing changed. When an engine

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/stay/api"
 	"example.com/stay/client"
@@ -36,6 +37,26 @@ func TestQuestions(t *testing.T) {
 		{"show", api.Service{Name: "web"},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Show(ctx, "a/b") },
 			"GET /v1/services/a%2Fb", func(v any) bool { return v.(api.Service).Name == "web" }},
+		{"pulses", []api.PulseSlot{{Name: "web"}},
+			func(ctx context.Context, c *client.Client) (any, error) { return c.Pulses(ctx, "web*") },
+			"GET /v1/pulses?target=web%2A", func(v any) bool { return v.([]api.PulseSlot)[0].Name == "web" }},
+		{"all pulses", []api.PulseSlot{},
+			func(ctx context.Context, c *client.Client) (any, error) { return c.Pulses(ctx, "") },
+			"GET /v1/pulses", func(v any) bool { return len(v.([]api.PulseSlot)) == 0 }},
+		{"all incidents", []api.Incident{},
+			func(ctx context.Context, c *client.Client) (any, error) {
+				return c.Incidents(ctx, client.IncidentFilter{})
+			},
+			"GET /v1/incidents?brief=0&n=0", func(v any) bool { return len(v.([]api.Incident)) == 0 }},
+		{"some incidents", []api.Incident{{ID: "7"}},
+			func(ctx context.Context, c *client.Client) (any, error) {
+				return c.Incidents(ctx, client.IncidentFilter{Target: "web", N: 3, Brief: true, Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)})
+			},
+			"GET /v1/incidents?brief=1&n=3&since=2026-01-02T03%3A04%3A05.000000006Z&target=web",
+			func(v any) bool { return v.([]api.Incident)[0].ID == "7" }},
+		{"incident", api.Incident{ID: "7"},
+			func(ctx context.Context, c *client.Client) (any, error) { return c.Incident(ctx, "../7") },
+			"GET /v1/incidents/..%2F7", func(v any) bool { return v.(*api.Incident).ID == "7" }},
 		{"apply", []api.Change{{Service: "web", Action: "start"}},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Apply(ctx) },
 			"POST /v1/apply", func(v any) bool { return v.([]api.Change)[0].Action == "start" }},

@@ -18,14 +18,14 @@ const parallel = 16
 //
 // After an engine's death a command is repeated. Start, stop, reset and wait do nothing where they were done already. A
 // restart is repeated for each instance with the generation that the instance had before, so none is restarted twice. A
-// signal is not repeated: *Broken says that its answer was lost.
+// signal and a mute are not repeated: *Broken says that the answer was lost.
 func (c *Client) Do(ctx context.Context, cmd api.Command) (api.Result, error) {
 	if cmd.Verb == api.Restart && cmd.Gen == 0 {
 		return c.restart(ctx, cmd)
 	}
 	var r api.Result
 	q := commandQuestion(cmd)
-	q.once = cmd.Verb == api.Signal || cmd.Verb == api.Stop
+	q.once = cmd.Verb == api.Signal || cmd.Verb == api.Mute || cmd.Verb == api.Stop
 	for breaks := 1; ; breaks++ {
 		err := c.ask(ctx, q, &r)
 		var broken *Broken

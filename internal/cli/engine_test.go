@@ -23,6 +23,9 @@ type fakeEngine struct {
 	asked   []string
 	daemon  api.Daemon
 
+	pulses    []api.PulseSlot
+	incidents []api.Incident // oldest first
+
 	do       func(context.Context, api.Command) (api.Result, error)
 	status   func(context.Context, string) ([]api.Instance, error)
 	run      func(context.Context, api.Run) (api.Result, error)
@@ -217,6 +220,52 @@ func (e *fakeEngine) Logs(ctx context.Context, targets []string, n int, follow b
 		}
 		return emit(l)
 	})
+}
+
+func (e *fakeEngine) Pulses(_ context.Context, target string) ([]api.PulseSlot, error) {
+	e.note("pulses %q", target)
+	if _, err := e.find(target); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []api.PulseSlot
+	for _, s := range e.pulses {
+		service, _, _ := strings.Cut(s.Name, ".")
+		if target == "" || target == s.Name || target == service {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+func (e *fakeEngine) Incidents(_ context.Context, target string, since time.Time, n int) ([]api.Incident, error) {
+	e.note("incidents %q %d", target, n)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []api.Incident
+	for _, a := range slices.Backward(e.incidents) {
+		byName, _ := path.Match(target, a.Name)
+		byService, _ := path.Match(target, a.Service)
+		if target != "" && !byName && !byService || a.Time.Before(since) {
+			continue
+		}
+		if list = append(list, a); len(list) == n {
+			break
+		}
+	}
+	return list, nil
+}
+
+func (e *fakeEngine) Incident(_ context.Context, id string) (*api.Incident, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, a := range e.incidents {
+		if a.ID == id {
+			return &a, nil
+		}
+	}
+	return nil, &api.Error{Code: "not-found", Message: fmt.Sprintf("there is no incident %q", id), Hint: "stay history"}
 }
 
 func (e *fakeEngine) Shutdown(ctx context.Context, now bool) error {

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -28,6 +29,14 @@ type Engine interface {
 	// Logs calls emit with the last n lines (n < 0: all that is kept) of each instance that target names, then, if follow,
 	// with each new line, also of instances that appear later, until ctx ends or emit fails.
 	Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error
+	// Pulses returns every sign of life of what target names ("" or "all": all there are, entries of old tables that are
+	// nobody's included), sorted by instance.
+	Pulses(ctx context.Context, target string) ([]api.PulseSlot, error)
+	// Incidents returns the incidents of what target names since a moment, newest first, at most n (0: all that are kept).
+	// Those of services that are no more are found by their exact name.
+	Incidents(ctx context.Context, target string, since time.Time, n int) ([]api.Incident, error)
+	// Incident returns one incident. An unknown id is "not-found".
+	Incident(ctx context.Context, id string) (*api.Incident, error)
 	// Shutdown stops everything in reverse order and returns when all is down; the daemon leaves when the answer is out.
 	// With now set, everything is killed at once.
 	Shutdown(ctx context.Context, now bool) error

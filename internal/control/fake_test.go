@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -90,6 +91,28 @@ func (f *fake) Logs(ctx context.Context, targets []string, n int, follow bool, e
 		return f.logs(ctx, targets, n, follow, emit)
 	}
 	return nil
+}
+
+func (f *fake) Pulses(_ context.Context, target string) ([]api.PulseSlot, error) {
+	f.note("pulses %q", target)
+	return nil, nil
+}
+
+func (f *fake) Incidents(_ context.Context, target string, since time.Time, n int) ([]api.Incident, error) {
+	f.note("incidents %q %s %d", target, since.UTC().Format(time.RFC3339), n)
+	if target != "web" {
+		return nil, nil
+	}
+	return []api.Incident{{ID: "1", Name: "web", Log: []string{"a line"}, Evidence: &api.Evidence{Load: "heavy"},
+		Verdict: &api.Verdict{Kind: "pulse", Slots: []api.PulseSlot{{Name: "a slot"}}}}}, nil
+}
+
+func (f *fake) Incident(_ context.Context, id string) (*api.Incident, error) {
+	f.note("incident %q", id)
+	if id == "nix" {
+		return nil, &api.Error{Code: "not-found", Message: `there is no incident "nix"`, Hint: "stay history"}
+	}
+	return &api.Incident{ID: id}, nil
 }
 
 func (f *fake) Shutdown(_ context.Context, now bool) error {

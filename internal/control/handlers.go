@@ -11,7 +11,7 @@ import (
 const defaultLines = 10
 
 // verbs are what POST /v1/services/{target}/{verb} knows.
-var verbs = []api.Verb{api.Start, api.Stop, api.Restart, api.Reset, api.Signal, api.Wait}
+var verbs = []api.Verb{api.Start, api.Stop, api.Restart, api.Reset, api.Signal, api.Wait, api.Mute}
 
 func getVersion(e Engine, q *request) error {
 	return reply(q)(e.Version(q.Context()))
@@ -124,6 +124,57 @@ func getLogs(e Engine, q *request) error {
 		names = []string{name}
 	}
 	return q.stream(e.Logs(q.Context(), names, n, follow, func(l api.LogLine) error { return q.line(l) }))
+}
+
+func getPulses(e Engine, q *request) error {
+	list, err := e.Pulses(q.Context(), q.params.Get("target"))
+	if list == nil {
+		list = []api.PulseSlot{}
+	}
+	return reply(q)(list, err)
+}
+
+func getIncidents(e Engine, q *request) error {
+	since, err := q.moment("since")
+	if err != nil {
+		return err
+	}
+	n, err := q.integer("n", 0)
+	if err != nil {
+		return err
+	}
+	if n < 0 {
+		return badRequest("n=%d: say a number from 0; 0 is all", n)
+	}
+	brief, err := q.flag("brief", false)
+	if err != nil {
+		return err
+	}
+	list, err := e.Incidents(q.Context(), q.params.Get("target"), since, n)
+	if list == nil {
+		list = []api.Incident{}
+	}
+	if brief {
+		shorten(list)
+	}
+	return reply(q)(list, err)
+}
+
+// shorten leaves out what makes incidents long: a list of a thousand is then some hundred kilobytes, not a hundred times that.
+func shorten(list []api.Incident) {
+	for i := range list {
+		a := &list[i]
+		a.Evidence, a.Log = nil, nil
+		if a.Verdict != nil && a.Verdict.Slots != nil {
+			v := *a.Verdict
+			v.Slots = nil
+			a.Verdict = &v
+		}
+	}
+}
+
+func getIncident(e Engine, q *request) error {
+	return reply(q)(e.Incident(q.Context(), q.PathValue("id")))
 }
 
 // stream ends a stream. One that was cut off, not ended, must look so to the client: its request's context has ended.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -105,6 +106,18 @@ func (q *request) integer(name string, missing int) (int, error) {
 		return 0, badRequest("%s=%s: say a number", name, q.params.Get(name))
 	}
 	return n, nil
+}
+
+// moment reads a parameter that is a time as in RFC 3339; the zero time where it is missing.
+func (q *request) moment(name string) (time.Time, error) {
+	if !q.params.Has(name) {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, q.params.Get(name))
+	if err != nil {
+		return t, badRequest("%s=%s: say a time as 2026-01-02T15:04:05Z", name, q.params.Get(name))
+	}
+	return t, nil
 }
 
 func badRequest(format string, args ...any) *api.Error {

@@ -34,6 +34,9 @@ var routes = []route{
 	{"GET", "/v1/events", owner, []string{"since", "follow"}, getEvents},
 	{"GET", "/v1/logs", owner, []string{"name", "n", "follow"}, getLogs},
 	{"GET", "/v1/logs/{name}", owner, []string{"n", "follow"}, getLogs},
+	{"GET", "/v1/pulses", owner, []string{"target"}, getPulses},
+	{"GET", "/v1/incidents", owner, []string{"target", "since", "n", "brief"}, getIncidents},
+	{"GET", "/v1/incidents/{id}", owner, nil, getIncident},
 	{"POST", "/v1/shutdown", owner, []string{"now"}, postShutdown},
 }
 

@@ -42,6 +42,15 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/v1/events?since=9&follow=1", "", 200, `events 9 true`, ``},
 		{"GET", "/v1/logs", "", 200, `logs [] 10 false`, ``},
 		{"GET", "/v1/logs?name=a&name=b&n=-1&follow=1", "", 200, `logs ["a" "b"] -1 true`, ``},
+		{"GET", "/v1/pulses", "", 200, `pulses ""`, `[]`},
+		{"GET", "/v1/pulses?target=web.2", "", 200, `pulses "web.2"`, `[]`},
+		{"GET", "/v1/incidents", "", 200, `incidents "" 0001-01-01T00:00:00Z 0`, `[]`},
+		{"GET", "/v1/incidents?target=db&since=2026-01-02T03:04:05%2B01:00&n=7", "", 200, `incidents "db" 2026-01-02T02:04:05Z 7`, `[]`},
+		{"GET", "/v1/incidents?target=web", "", 200, `incidents "web" 0001-01-01T00:00:00Z 0`, `"load":"heavy"`},
+		{"GET", "/v1/incidents/20260102T030405.000006Z_web.2_7", "", 200, `incident "20260102T030405.000006Z_web.2_7"`, `"id":"2026`},
+		{"GET", "/v1/incidents/..%2Fx", "", 200, `incident "../x"`, ``},
+		{"GET", "/v1/incidents/nix", "", 404, `incident "nix"`, `there is no incident`},
+		{"POST", "/v1/services/web.2/mute", "", 200, `do {Target:web.2 Verb:mute Signal: For: NoWait:false Gen:0}`, ``},
 		{"GET", "/v1/logs/web.2?n=3", "", 200, `logs ["web.2"] 3 false`, ``},
 	} {
 		status, answer := s.ask(t, c.method, c.path, c.body)
@@ -80,6 +89,11 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/v1/shutdown?now=now", ``, 400, `now=now`},
 		{"GET", "/v1/events?since=-1", "", 400, `since=-1`},
 		{"GET", "/v1/events?follow=2", "", 400, `follow=2`},
+		{"GET", "/v1/incidents?n=-1", "", 400, `n=-1`},
+		{"GET", "/v1/incidents?n=x", "", 400, `n=x`},
+		{"GET", "/v1/incidents?since=yesterday", "", 400, `since=yesterday`},
+		{"GET", "/v1/incidents?brief=very", "", 400, `brief=very`},
+		{"GET", "/v1/pulses?n=1", "", 400, `unknown parameter`},
 		{"GET", "/v1/logs?n=many", "", 400, `n=many`},
 		{"GET", "/v1/logs?follow=x", "", 400, `follow=x`},
 	} {
@@ -95,6 +109,25 @@ func TestRefusals(t *testing.T) {
 	}
 	if f.last() != "" {
 		t.Errorf("the engine was asked %s", f.last())
+	}
+}
+
+// TestBriefIncidents: what is long is left out, and only when asked.
+func TestBriefIncidents(t *testing.T) {
+	s := serve(t, &fake{})
+	for _, c := range []struct {
+		path string
+		long bool
+	}{{"/v1/incidents?target=web", true}, {"/v1/incidents?target=web&brief=0", true}, {"/v1/incidents?target=web&brief=1", false}} {
+		_, answer := s.ask(t, "GET", c.path, "")
+		for _, part := range []string{"a line", "heavy", "a slot"} {
+			if strings.Contains(answer, part) != c.long {
+				t.Errorf("%s: the answer is %s", c.path, answer)
+			}
+		}
+		if !strings.Contains(answer, `"kind":"pulse"`) {
+			t.Errorf("%s: without its verdict: %s", c.path, answer)
+		}
 	}
 }
 
