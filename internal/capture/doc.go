@@ -18,6 +18,7 @@
 //     reported, and writing goes on in the file there is.
 //   - A file is opened below the log directory's descriptor without following links, and only a regular file with one
 //     link is written or read.
+//   - A stream knows when output came last, and for how long a file keeps it from reading more.
 //   - An idle stream has its goroutine and its pipe, no buffer and no open file.
 //
 // Who owns what: a Stream's goroutine owns the pipe. The streams of one name share a sink; whoever has its turn owns the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,6 +19,9 @@ type Stream struct {
 	gen   uint64
 	pipe  *os.File
 	done  chan struct{}
+
+	last    atomic.Int64 // see Last
+	writing atomic.Bool  // see Stalled
 
 	// Owned by run.
 	raw      syscall.RawConn
@@ -116,7 +120,10 @@ func (st *Stream) fill(fd uintptr) (ready bool) {
 // keep writes the chunk, however long that takes.
 func (st *Stream) keep() {
 	p := st.chunk[:st.n]
+	st.last.Store(monotonic())
+	st.writing.Store(true)
 	st.sink.write(st.gen, st.cut, p)
+	st.writing.Store(false)
 	st.cut = p[len(p)-1] != '\n'
 	chunks.Put(st.chunk)
 	st.chunk = nil

@@ -1,0 +1,51 @@
+package capture
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file: what a stream tells of its service's life. It is kept up to date by two stores per read, and looked at from
+// any goroutine.
+
+// epoch is one moment on both clocks: time.Since reads the monotonic one without a system call.
+var epoch, epochNS = func() (time.Time, int64) {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
+	return time.Now(), ts.Nano()
+}()
+
+// monotonic is CLOCK_MONOTONIC in ns.
+func monotonic() int64 { return epochNS + int64(time.Since(epoch)) }
+
+// Last is when output was last read, CLOCK_MONOTONIC in ns; 0: none since this stream was made.
+func (st *Stream) Last() int64 { return st.last.Load() }
+
+// Stalled is for how long nobody has read the pipe because what was read last cannot be written: the disk is slow or full,
+// or another generation has the file. 0: the pipe is being read. A service that writes waits for as long.
+func (st *Stream) Stalled() time.Duration {
+	if !st.writing.Load() {
+		return 0
+	}
+	return max(0, time.Duration(monotonic()-st.last.Load()))
+}
+
+// Unread is how many bytes of output wait in the pipe: signs of life that Last does not know yet. 0 also when the stream
+// has ended.
+func (st *Stream) Unread() int {
+	raw, err := st.pipe.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	n := 0
+	err = raw.Control(func(fd uintptr) {
+		if waiting, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil { // FIONREAD
+			n = waiting
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return n
+}
