@@ -3,5 +3,5 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-scripts/install.sh tools compiler
+scripts/install.sh tools compiler languages
 go test -run '^$' -bench . -benchmem -p 1 -timeout 60m "$@" ./...

@@ -3,7 +3,7 @@
 # root, or no Debian: says what is missing. Services that come with packages are not started.
 #
 # Groups: services (real servers that tests supervise), tools (what scripts and tests call), compiler (for C: the race
-# detector links with it, and benchmarks compare with a program in C).
+# detector links with it, and benchmarks compare with a program in C), languages (of the heartbeat writers in clients).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -13,6 +13,7 @@ needed() {
 	services) printf '%s\n' "redis-server redis-server" "nginx nginx" "memcached memcached" "/usr/lib/postgresql/*/bin/postgres postgresql" ;;
 	tools) printf '%s\n' "make make" "setpriv util-linux" "ps procps" "python3 python3" ;;
 	compiler) printf '%s\n' "gcc gcc" "/usr/include/stdio.h libc6-dev" ;;
+	languages) printf '%s\n' "gcc gcc" "g++ g++" "/usr/include/stdio.h libc6-dev" "python3 python3" "node nodejs" ;;
 	*)
 		printf 'install.sh: there is no group %s\n' "$1" >&2
 		exit 2
