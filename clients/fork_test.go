@@ -25,7 +25,7 @@ func TestFork(t *testing.T) {
 				for i := range 3 {
 					name := fmt.Sprintf("child %d", i)
 					child := d.do("%s 0 %s", how, name)
-					if s := find(t, p, name); s.tid != uint32(child) || s.count != 1 || s.state != busy {
+					if s := find(t, p, name); s.tid != uint32(child) || s.count != 2 || s.state != busy {
 						t.Errorf("the child %d has %+v", child, s)
 					}
 				}
@@ -35,7 +35,7 @@ func TestFork(t *testing.T) {
 					}
 				}
 				d.do("beat 0")
-				if s := find(t, p, "parent"); s.count != 1 {
+				if s := find(t, p, "parent"); s.count != 2 {
 					t.Errorf("the parent's beat after the fork: %+v", s)
 				}
 				d.do("start 2 0 after")

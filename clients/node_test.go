@@ -20,9 +20,9 @@ func TestWorkers(t *testing.T) {
 		t.Errorf("said %q", said)
 	}
 	for _, want := range []slot{
-		{index: 0, name: "main", state: busy, tid: uint32(d.cmd.Process.Pid)},
-		{index: 5, name: "a", state: busy, count: 1},
-		{index: 6, name: "b", state: busy, count: 1},
+		{index: 0, name: "main", state: busy, count: 1, tid: uint32(d.cmd.Process.Pid)},
+		{index: 5, name: "a", state: busy, count: 2},
+		{index: 6, name: "b", state: busy, count: 2},
 	} {
 		got := p.slot(want.index)
 		got.beat = 0

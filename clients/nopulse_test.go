@@ -108,7 +108,7 @@ func TestDescriptor(t *testing.T) {
 		d.do("start 0 0 x")
 		d.do("start 1 0 y")
 		d.do("beat 1")
-		if x, y := find(t, p, "x"), find(t, p, "y"); x.count != 0 || y.count != 1 {
+		if x, y := find(t, p, "x"), find(t, p, "y"); x.count != 1 || y.count != 2 {
 			t.Errorf("%+v, %+v", x, y)
 		}
 		d.do("close 0")

@@ -13,7 +13,7 @@ func TestSlot(t *testing.T) {
 		begin := now()
 		tid := d.do("start 1 250000000 the loop")
 		s := p.only()
-		want := slot{index: l.first, beat: s.beat, limit: 250e6, state: busy, tid: uint32(tid), name: "the loop"}
+		want := slot{index: l.first, beat: s.beat, count: 1, limit: 250e6, state: busy, tid: uint32(tid), name: "the loop"}
 		if s != want {
 			t.Errorf("started: %+v, want %+v", s, want)
 		}
@@ -29,8 +29,8 @@ func TestSlot(t *testing.T) {
 		for range 4 {
 			d.do("beat 1")
 		}
-		if s = p.only(); s.count != 5 {
-			t.Errorf("five beats are counted as %d", s.count)
+		if s = p.only(); s.count != 6 {
+			t.Errorf("the start and five beats are counted as %d", s.count)
 		}
 
 		for _, step := range []struct {
@@ -42,11 +42,12 @@ func TestSlot(t *testing.T) {
 			{"note 1 merging segment 41", func(s *slot) { s.note = "merging segment 41" }, false},
 			{"note 1 ok", func(s *slot) { s.note = "ok" }, false},
 			{"idle 1", func(s *slot) { s.state = idle }, true},
-			{"progress 1 3", func(s *slot) { s.progress, s.state = 3, busy }, false},
+			{"progress 1 3", func(s *slot) { s.progress, s.state = 3, busy }, true},
 			{"idle 1", func(s *slot) { s.state = idle }, true},
 			{"busy 1", func(s *slot) { s.state = busy }, true},
 			{"pause 1", func(s *slot) { s.state = paused }, true},
-			{"progress 1 4", func(s *slot) { s.progress = 4 }, false},
+			{"progress 1 4", func(s *slot) { s.progress, s.state = 4, busy }, true},
+			{"pause 1", func(s *slot) { s.state = paused }, true},
 			{"resume 1", func(s *slot) { s.state = busy }, true},
 		} {
 			want, begin := s, now()
@@ -103,7 +104,7 @@ func TestExtend(t *testing.T) {
 		d.do("extend 0 20000000000")
 		s := p.only()
 		inTime(t, "extend", s.beat-20e9, begin)
-		if s.count != 1 {
+		if s.count != 2 {
 			t.Errorf("an extension is a beat: count is %d", s.count)
 		}
 		begin = now()
@@ -170,7 +171,7 @@ func TestFull(t *testing.T) {
 		index := find(t, p, "pulse-13").index
 		d.do("close 13")
 		d.do("start 31 5 late")
-		if s := p.slot(index); s.name != "late" || s.note != "" || s.progress != 0 || s.count != 0 || s.limit != 5 {
+		if s := p.slot(index); s.name != "late" || s.note != "" || s.progress != 0 || s.count != 1 || s.limit != 5 {
 			t.Errorf("a slot that was used before: %+v", s)
 		}
 		if len(p.taken()) != 31 {
@@ -215,7 +216,7 @@ func TestOthersSlots(t *testing.T) {
 		after := p.bytes()
 		for i := range 31 {
 			if i%3 == 0 {
-				if s := p.slot(i); s.name != "mine" || s.count != 1 || s.note != "" || s.progress != 0 || s.limit != 0 {
+				if s := p.slot(i); s.name != "mine" || s.count != 2 || s.note != "" || s.progress != 0 || s.limit != 0 {
 					t.Errorf("slot %d was free: %+v", i, s)
 				}
 			} else if string(after[128*(1+i):128*(2+i)]) != string(data[128*(1+i):128*(2+i)]) {

@@ -90,7 +90,8 @@ static inline void stay_pulse_beat(stay_pulse *p);
 
 /*
  * stay_pulse_progress stores a number that grows when real work is done, and says busy. It is judged where the service's file
- * asks for it: a busy loop that beats while its number stands still is stuck. It is no beat.
+ * asks for it: a busy loop that beats while its number stands still is stuck. If the pulse was idle or paused this is a beat,
+ * else it is not.
  */
 static inline void stay_pulse_progress(stay_pulse *p, uint64_t n);
 
@@ -357,6 +358,12 @@ static inline uint64_t stay_pulse_now_(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static inline void stay_pulse_beat_at_(struct stay_pulse_slot_ *slot, uint64_t at)
+{
+	__atomic_store_n(&slot->beat_ns, at, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->count, __atomic_load_n(&slot->count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+}
+
 static inline stay_pulse *stay_pulse_begin_(const char *name, uint64_t limit_ns, uint32_t tid)
 {
 	struct stay_pulse_root_ *root = stay_pulse_root_get_();
@@ -380,7 +387,7 @@ static inline stay_pulse *stay_pulse_begin_(const char *name, uint64_t limit_ns,
 		stay_pulse_text_(slot->name, 3, name);
 		stay_pulse_text_(slot->note, 8, NULL);
 		__atomic_store_n(&slot->count, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&slot->beat_ns, stay_pulse_now_(), __ATOMIC_RELAXED);
+		stay_pulse_beat_at_(slot, stay_pulse_now_());
 		__atomic_store_n(&slot->state, (uint32_t)STAY_PULSE_BUSY_, __ATOMIC_RELEASE);
 		pulse = &root->handles[i];
 		__atomic_store_n(&pulse->slot, slot, __ATOMIC_RELEASE);
@@ -419,12 +426,6 @@ static inline const char *stay_pulse_why(void)
 static inline struct stay_pulse_slot_ *stay_pulse_slot_of_(stay_pulse *p)
 {
 	return p != NULL ? __atomic_load_n(&p->slot, __ATOMIC_RELAXED) : NULL;
-}
-
-static inline void stay_pulse_beat_at_(struct stay_pulse_slot_ *slot, uint64_t at)
-{
-	__atomic_store_n(&slot->beat_ns, at, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->count, __atomic_load_n(&slot->count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
 }
 
 static inline void stay_pulse_beat(stay_pulse *p)
@@ -472,8 +473,8 @@ static inline void stay_pulse_progress(stay_pulse *p, uint64_t n)
 	if (slot == NULL)
 		return;
 	__atomic_store_n(&slot->progress, n, __ATOMIC_RELAXED);
-	if (__atomic_load_n(&slot->state, __ATOMIC_RELAXED) == STAY_PULSE_IDLE_)
-		__atomic_store_n(&slot->state, (uint32_t)STAY_PULSE_BUSY_, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&slot->state, __ATOMIC_RELAXED) != STAY_PULSE_BUSY_)
+		stay_pulse_busy(p);
 }
 
 static inline void stay_pulse_note(stay_pulse *p, const char *text)

@@ -23,7 +23,7 @@ export class Pulse {
   /** Says: this loop is alive. One positioned write. */
   beat(): void;
 
-  /** Stores a number that grows when real work is done, and says busy. It is no beat. */
+  /** Stores a number that grows when real work is done, and says busy: a beat if it was idle or paused, else none. */
   progress(n: number | bigint): void;
 
   /** Says what is being done now, up to 64 bytes of UTF-8; stay shows it. It is no beat. */

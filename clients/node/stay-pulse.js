@@ -216,6 +216,7 @@ class Pulse {
     put64(word, 0, limit);
     page.write(this._slot, LIMIT, word);
     this._words[0] = this._looked = process.hrtime.bigint();
+    this._words[1] = 1n;
     page.write(this._slot, BEAT, this._buffer);
     page.mark(this._slot, BUSY, this._tid);
   }
@@ -283,8 +284,8 @@ class Pulse {
     put64(word, 0, BigInt(n) & WORD);
     this._do((page) => {
       page.write(this._slot, PROGRESS, word);
-      if (this._state === IDLE) page.mark(this._slot, this._state = BUSY);
     });
+    if (this._state !== BUSY) this._say(BUSY);
   }
 
   note(string) {

@@ -215,7 +215,7 @@ class Pulse:
         words[_NOTE:_END] = memoryview(bytes(64)).cast("Q")
         if not thread:
             self._halves[_TID] = 0
-        words[_COUNT] = 0
+        words[_COUNT] = 1
         words[_BEAT] = monotonic_ns()
         self._words = words
         self._halves[_STATE] = _BUSY
@@ -232,15 +232,16 @@ class Pulse:
             words[1] = words[1] + 1 & 0xFFFFFFFFFFFFFFFF
 
     def progress(self, n):
-        """Stores a number (0 to 2**64-1) that grows when real work is done, and says busy. It is no beat.
+        """Stores a number (0 to 2**64-1) that grows when real work is done, and says busy.
 
-        It is judged where the service's file asks for it: a busy loop that beats while its number stands still is stuck.
+        It is judged where the service's file asks for it: a busy loop that beats while its number stands still is stuck. If
+        the pulse was idle or paused this is a beat, else it is not.
         """
         words = self._words
         if words is not None:
             words[_PROGRESS] = int(n) & 0xFFFFFFFFFFFFFFFF
-            if self._halves[_STATE] == _IDLE:
-                self._halves[_STATE] = _BUSY
+            if self._halves[_STATE] != _BUSY:
+                self._say(_BUSY)
 
     def note(self, text):
         """Says what is being done now, up to 64 bytes of UTF-8; stay shows it. It is no beat."""
