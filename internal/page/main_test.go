@@ -86,10 +86,14 @@ func start(t *testing.T, place string, extra ...*os.File) {
 	}
 }
 
-// privateDir is a directory of this user's alone.
+// privateDir is a directory of this user's alone, in memory if there is a place for that.
 func privateDir(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("/dev/shm", "page-test-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}

@@ -274,12 +274,7 @@ func BenchmarkRead(b *testing.B) {
 		slots, live int
 	}{{"31 slots, 1 live", 31, 1}, {"31 slots, all live", 31, 31}, {"4096 slots, all live", 4096, 4096}} {
 		b.Run(c.name, func(b *testing.B) {
-			dir, err := os.MkdirTemp("/dev/shm", "page-test-")
-			if err != nil {
-				b.Skip("needs a tmpfs:", err)
-			}
-			defer os.RemoveAll(dir)
-			f := made(b, dir, "web", own(c.slots))
+			f := made(b, privateDir(b), "web", own(c.slots))
 			for i := range c.live {
 				put(b, f, i, raw{state: 2, beat: 1, name: "indexer", note: "merging segment 41"})
 			}
