@@ -92,8 +92,15 @@ func (p *Pulse) Beat() {
 	if s == nil {
 		return
 	}
-	defer p.guard(debug.SetPanicOnFault(true))
+	whole, old := false, debug.SetPanicOnFault(true)
+	defer func() { // as guard does, which asks for a panic every time: a ns
+		debug.SetPanicOnFault(old)
+		if !whole {
+			p.fault(recover())
+		}
+	}()
 	s.beat(now())
+	whole = true
 }
 
 // write calls f with the slot, if there is one.
@@ -166,15 +173,20 @@ func (p *Pulse) Close() {
 	atomic.StoreUint32(&s.state, stateFree)
 }
 
-// guard is what a store into the page is deferred with, and the goroutine's old setting of debug.SetPanicOnFault. A fault
-// inside the page (SIGBUS: its file was cut off) ends the pulse instead of the program. All other panics go on.
+// guard is what a store into the page is deferred with, and with the goroutine's old setting of debug.SetPanicOnFault.
 func (p *Pulse) guard(old bool) {
 	debug.SetPanicOnFault(old)
 	if r := recover(); r != nil {
-		if !p.page.holds(r) {
-			panic(r)
-		}
-		p.why.Store(&reason{fmt.Errorf("pulse page %q: %w", p.page.place, ErrCut)})
-		p.slot.Store(nil)
+		p.fault(r)
 	}
+}
+
+// fault ends the pulse instead of the program if the panic is a fault inside the page (SIGBUS: its file was cut off). All other
+// panics go on.
+func (p *Pulse) fault(r any) {
+	if !p.page.holds(r) {
+		panic(r)
+	}
+	p.why.Store(&reason{fmt.Errorf("pulse page %q: %w", p.page.place, ErrCut)})
+	p.slot.Store(nil)
 }
