@@ -51,15 +51,16 @@ func (j *Judge) SetBrake(perMinute, instances int) { j.brake.set(perMinute, inst
 
 // Tick says that the engine runs at now: call it first whenever it wakes. More often than needed does no harm.
 //
-// When it comes late, the engine did not run for a while, and perhaps nobody did. That may have begun up to one tick
-// before it could be noticed, so the stall counts up to twice the delay; a machine that is busy without end stays short of
-// being excused for all of it.
+// When it comes more than 20 ms late, the engine did not run for a while, and perhaps nobody did: that is a stall. A long
+// one may have begun up to a tick before it could be noticed, which counts too; of a short one only the delay counts, or a
+// machine that is merely busy would be excused for most of its time.
 func (j *Judge) Tick(now unit.Time) {
 	if now <= j.last {
 		return
 	}
 	if due := j.NextTick(); due != 0 && now-due > tolerance {
-		j.stalls.add(max(j.last, due-(now-due)), now)
+		tick, late := due-j.last, now-due
+		j.stalls.add(due-min(max(0, late-tick), tick), now)
 	}
 	j.last = now
 }

@@ -131,7 +131,11 @@ func (w *Watch) revive(p *pulse, old *Slot, fresh bool, before, now unit.Time) {
 		p.entered = now
 	}
 	if s.State.alive() {
-		p.life = lifeOf(s, before, now, w.extend())
+		if old.State != Free && s.Beat == old.Beat { // something else was stored; when is not known
+			p.life = max(p.life, now)
+		} else {
+			p.life = lifeOf(s, before, now, w.extend())
+		}
 		if !fresh && s.Beat < w.born-tolerance && s.Count != old.Count {
 			w.odd(p, oddBeat, now, "the time of a beat is before the birth of its process")
 		}
