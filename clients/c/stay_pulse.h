@@ -202,12 +202,14 @@ static inline struct stay_pulse_root_ *stay_pulse_root_get_(void)
 static inline void stay_pulse_lock_(struct stay_pulse_root_ *root)
 {
 	struct timespec moment;
+	int saved = errno;
 
 	while (__atomic_exchange_n(&root->lock, 1, __ATOMIC_ACQUIRE) != 0) {
 		moment.tv_sec = 0;
 		moment.tv_nsec = 50000;
 		nanosleep(&moment, NULL);
 	}
+	errno = saved;
 }
 
 static inline void stay_pulse_unlock_(struct stay_pulse_root_ *root)
@@ -366,14 +368,16 @@ static inline void stay_pulse_beat_at_(struct stay_pulse_slot_ *slot, uint64_t a
 
 static inline stay_pulse *stay_pulse_begin_(const char *name, uint64_t limit_ns, uint32_t tid)
 {
+	int saved = errno;
 	struct stay_pulse_root_ *root = stay_pulse_root_get_();
 	struct stay_pulse_slot_ *slot;
 	stay_pulse *pulse = NULL;
-	int saved = errno;
 	uint32_t i, k;
 
-	if (root == NULL)
+	if (root == NULL) {
+		errno = saved;
 		return NULL;
+	}
 	stay_pulse_lock_(root);
 	root->why = root->slots > 0 ? NULL : stay_pulse_map_(root);
 	for (k = 1; k <= root->slots && pulse == NULL; k++) {
