@@ -21,6 +21,9 @@ func (e *Engine) become(cfg *spec.Config, a agenda) error {
 	e.bucket.Paid = paid
 	e.build(e.cfg)
 	e.initGraph()
+	for _, in := range e.insts {
+		e.rejudge(in)
+	}
 	e.carryOut()
 	return nil
 }

@@ -39,6 +39,7 @@ func (e *Engine) build(cfg *spec.Config) {
 	for place, i := range e.graph.Order() {
 		e.services[i].order = place
 	}
+	e.judge.SetBrake(cfg.Daemon.KillBrake, len(e.insts))
 	e.version++
 }
 
@@ -63,7 +64,7 @@ func (e *Engine) number(s *service) {
 }
 
 func (e *Engine) newInst(s *service, n int) *inst {
-	in := &inst{name: spec.InstanceName(s.spec.Name, n), number: n, svc: s, heapIndex: -1, notifyUID: -1, u: unit.Unit{Since: e.now}}
+	in := &inst{name: spec.InstanceName(s.spec.Name, n), number: n, svc: s, heapIndex: -1, pulse: pulse{heapIndex: -1}, notifyUID: -1, u: unit.Unit{Since: e.now}}
 	e.insts[in.name] = in
 	s.insts = append(s.insts, in)
 	return in
@@ -221,6 +222,11 @@ func (e *Engine) forgetInst(in *inst) {
 	e.busy -= busy(in.u)
 	e.heap.set(in, 0)
 	e.unqueue(in)
+	e.handIn(in)
+	if in.pulse.watch != nil {
+		e.unwatch(in)
+	}
+	e.closePage(in)
 	if in.notify != nil {
 		in.notify.Close()
 	}

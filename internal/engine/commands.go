@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"example.com/stay/api"
+	"example.com/stay/internal/judge"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -90,6 +92,8 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	case api.Stop, api.Restart, api.Reset:
 	case api.Signal:
 		return e.signalList(list, c, w)
+	case api.Mute:
+		return e.mute(list, c, w)
 	case api.Wait:
 		if c.For != "ready" && c.For != "running" && c.For != "stopped" {
 			return refuse("bad-request", "cannot wait for "+quote(c.For), "say ready, running or stopped")
@@ -141,6 +145,7 @@ func (e *Engine) commandOne(in *inst, c api.Command, w *wait) {
 		}
 	case api.Stop:
 		if !moved {
+			in.by = "stop"
 			e.stop(in, false)
 		}
 	case api.Restart:
@@ -148,6 +153,7 @@ func (e *Engine) commandOne(in *inst, c api.Command, w *wait) {
 			from = c.Gen
 		} else {
 			e.unpark(in)
+			in.by = "restart"
 			e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.ByOperator})
 		}
 	case api.Reset:
@@ -240,6 +246,31 @@ func (e *Engine) signalList(list []*inst, c api.Command, w *wait) error {
 		return refuse("conflict", "nothing to signal: no process is running", "`stay status` shows what runs")
 	}
 	e.event(event{kind: "command", text: "signal " + sig.String() + " " + c.Target})
+	e.settle(w)
+	return nil
+}
+
+// mute has the judge see what there is now of each instance's pulses, until it was restarted for that.
+func (e *Engine) mute(list []*inst, c api.Command, w *wait) error {
+	muted := 0
+	for _, in := range list {
+		if in.pulse.watch == nil || in.u.Phase != unit.Ready {
+			continue
+		}
+		slots, _ := e.slots(in)
+		live := false
+		for _, s := range slots {
+			live = live || s.State == judge.Busy || s.State == judge.Idle
+		}
+		if live {
+			in.pulse.muted = slices.Clone(e.naming(in, slots))
+			muted++
+		}
+	}
+	if muted == 0 {
+		return refuse("conflict", "no pulse to hold back: none of "+quote(c.Target)+" is ready and has a live pulse", "`stay pulse` shows what there is")
+	}
+	e.event(event{kind: "command", text: "mute " + c.Target})
 	e.settle(w)
 	return nil
 }

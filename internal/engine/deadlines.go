@@ -8,8 +8,21 @@ import (
 	"example.com/stay/internal/unit"
 )
 
-// A deadline is one entry of the heap: an instance's, kept in step with its unit.
-type deadlines struct{ list []*inst }
+// deadlines is a heap of instances by the moment at which something is due. There are two: one is kept in step with the
+// units' deadlines, the other says when to read signs of life again.
+type deadlines struct {
+	list  []*inst
+	at    func(*inst) unit.Time
+	place func(*inst) *int // where an instance keeps its index; -1: it is not in the heap
+}
+
+func unitDeadlines() deadlines {
+	return deadlines{at: func(in *inst) unit.Time { return in.u.Deadline }, place: func(in *inst) *int { return &in.heapIndex }}
+}
+
+func readings() deadlines {
+	return deadlines{at: func(in *inst) unit.Time { return in.pulse.readAt }, place: func(in *inst) *int { return &in.pulse.heapIndex }}
+}
 
 // Len, Less, Swap, Push and Pop are container/heap's.
 func (d *deadlines) Len() int { return len(d.list) }
@@ -17,8 +30,8 @@ func (d *deadlines) Len() int { return len(d.list) }
 // Less orders by deadline, then by the graph, so that what is due together starts in order.
 func (d *deadlines) Less(i, j int) bool {
 	a, b := d.list[i], d.list[j]
-	if a.u.Deadline != b.u.Deadline {
-		return a.u.Deadline < b.u.Deadline
+	if x, y := d.at(a), d.at(b); x != y {
+		return x < y
 	}
 	return a.svc.order < b.svc.order
 }
@@ -26,13 +39,13 @@ func (d *deadlines) Less(i, j int) bool {
 // Swap swaps two entries.
 func (d *deadlines) Swap(i, j int) {
 	d.list[i], d.list[j] = d.list[j], d.list[i]
-	d.list[i].heapIndex, d.list[j].heapIndex = i, j
+	*d.place(d.list[i]), *d.place(d.list[j]) = i, j
 }
 
 // Push appends an entry.
 func (d *deadlines) Push(x any) {
 	in := x.(*inst)
-	in.heapIndex = len(d.list)
+	*d.place(in) = len(d.list)
 	d.list = append(d.list, in)
 }
 
@@ -40,18 +53,19 @@ func (d *deadlines) Push(x any) {
 func (d *deadlines) Pop() any {
 	in := d.list[len(d.list)-1]
 	d.list = d.list[:len(d.list)-1]
-	in.heapIndex = -1
+	*d.place(in) = -1
 	return in
 }
 
-// set puts the instance where its unit's deadline t belongs; 0 takes it out.
+// set puts the instance where its moment, which is t now, belongs; 0 takes it out.
 func (d *deadlines) set(in *inst, t unit.Time) {
+	i := *d.place(in)
 	switch {
-	case t == 0 && in.heapIndex >= 0:
-		heap.Remove(d, in.heapIndex)
+	case t == 0 && i >= 0:
+		heap.Remove(d, i)
 	case t == 0:
-	case in.heapIndex >= 0:
-		heap.Fix(d, in.heapIndex)
+	case i >= 0:
+		heap.Fix(d, i)
 	default:
 		heap.Push(d, in)
 	}
@@ -62,13 +76,13 @@ func (d *deadlines) next() unit.Time {
 	if len(d.list) == 0 {
 		return 0
 	}
-	return d.list[0].u.Deadline
+	return d.at(d.list[0])
 }
 
 // arm sets the timer to the earliest moment at which something is due.
 func (e *Engine) arm(t *time.Timer) {
 	next := e.heap.next()
-	for _, other := range []unit.Time{e.queueAt, e.lostNext()} {
+	for _, other := range []unit.Time{e.queueAt, e.lostNext(), e.readings.next(), e.judge.NextTick()} {
 		if other != 0 && (next == 0 || other < next) {
 			next = other
 		}
@@ -92,8 +106,12 @@ func (e *Engine) dueNow() bool {
 			e.enqueue(in)
 			continue
 		}
+		if in.u.Phase == unit.Examining && !e.stands(in) {
+			continue
+		}
 		e.stepDeadline(in)
 	}
+	e.readDue()
 	return e.serveQueue() || any
 }
 

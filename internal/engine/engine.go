@@ -11,7 +11,9 @@ import (
 	"example.com/stay/internal/backoff"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
+	"example.com/stay/internal/judge"
 	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/page"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -54,6 +56,12 @@ type Engine struct {
 	dirty     []*service // their status for the graph is to be computed again
 	unready   []*service // without a ready instance, and needed by somebody
 	heap      deadlines
+	readings  deadlines // when to read signs of life
+	judge     *judge.Judge
+	alive     aliveMark
+	slotList  []judge.Slot // scratch of slots
+	pageBuf   page.Buffer
+	clerk     *clerk
 	bucket    backoff.Bucket
 	queue     []*inst // due for a crash restart, waiting for the bucket; in the order of the graph
 	queueAt   unit.Time
@@ -79,17 +87,8 @@ func Run(o Options) error {
 	if o.Now == nil {
 		o.Now = clocks
 	}
-	e := &Engine{
-		o:        o,
-		link:     link{conn: o.Conn, fault: o.Fault},
-		insts:    map[string]*inst{},
-		log:      o.Log,
-		requests: make(chan func(), 64),
-		facts:    make(chan fact, 256),
-		loop:     make(chan struct{}),
-	}
+	e := newEngine(o)
 	defer close(e.loop)
-	e.tick()
 	control, err := e.recover()
 	if err != nil {
 		return err
@@ -108,6 +107,27 @@ func Run(o Options) error {
 		return err
 	}
 	return nil
+}
+
+// newEngine is an engine that knows nothing yet.
+func newEngine(o Options) *Engine {
+	e := &Engine{
+		o:        o,
+		link:     link{conn: o.Conn, fault: o.Fault},
+		insts:    map[string]*inst{},
+		log:      o.Log,
+		requests: make(chan func(), 64),
+		facts:    make(chan fact, 256),
+		loop:     make(chan struct{}),
+		heap:     unitDeadlines(),
+		readings: readings(),
+		alive:    aliveMark{fd: -1},
+		clerk:    newClerk(o.Log),
+	}
+	now, _ := o.Now()
+	e.judge = judge.New(now)
+	e.tick()
+	return e
 }
 
 var errKeeperGone = errors.New("the keeper has gone")
@@ -146,7 +166,13 @@ func (e *Engine) run() error {
 }
 
 // tick reads the clocks: everything in one batch happens at one moment.
-func (e *Engine) tick() { e.now, e.wall = e.o.Now() }
+func (e *Engine) tick() {
+	e.now, e.wall = e.o.Now()
+	e.judge.Tick(e.now)
+	if e.judge.NextTick() != 0 {
+		e.markAlive()
+	}
+}
 
 // clocks reads the machine's clocks.
 func clocks() (unit.Time, time.Time) { return unit.Time(monotonic()), time.Now() }

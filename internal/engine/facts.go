@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/unit"
 )
@@ -37,6 +38,7 @@ func (e *Engine) fact(f fact) error {
 			in.start = m.Start
 		}
 		e.step(in, unit.Event{Kind: unit.Spawned, Gen: m.Gen, Pid: m.Pid, At: unit.Time(m.At)})
+		e.reborn(in)
 	case keeper.SpawnFailed:
 		e.spawnFailed(in, m)
 	case keeper.Exited:
@@ -66,7 +68,14 @@ func (e *Engine) exited(in *inst, m *keeper.Message) {
 		in.seen = max(in.seen, m.Gen)
 	}
 	main := m.Gen == in.u.Gen && m.Pid == in.u.Pid
-	e.step(in, unit.Event{Kind: unit.Exited, Gen: m.Gen, Pid: m.Pid, Empty: m.Empty, End: endOf(m.Exit)})
+	end := endOf(m.Exit)
+	if main {
+		in.usage = usage(m.Exit)
+		if in.verdict != nil && (in.u.Reason == unit.Hang || in.u.Reason == unit.Probe) {
+			end.Text = verdictPhrase(in.verdict)
+		}
+	}
+	e.step(in, unit.Event{Kind: unit.Exited, Gen: m.Gen, Pid: m.Pid, Empty: m.Empty, End: end})
 	if main {
 		in.lastPid = m.Pid
 		e.event(event{kind: "exit", in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(in.u.Last)})
@@ -92,6 +101,14 @@ func endOf(x *keeper.Exit) unit.End {
 		return unit.End{Reason: unit.Signalled, Signal: int(s.Signal()), Core: s.CoreDump(), At: unit.Time(x.At)}
 	}
 	return unit.End{Reason: unit.ExitCode, Code: s.ExitStatus(), At: unit.Time(x.At)}
+}
+
+// usage is what an ended process used.
+func usage(x *keeper.Exit) *api.Usage {
+	if x == nil {
+		return nil
+	}
+	return &api.Usage{UserMS: x.UserNS / 1e6, SysMS: x.SysNS / 1e6, MaxRSS: x.MaxRSS}
 }
 
 // handOver is how long the good end of a launcher waits for the word of its child that it is the main process now. What the

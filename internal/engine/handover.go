@@ -135,6 +135,12 @@ func (e *Engine) handOverOne(in *inst) bool {
 			m.Names = append(m.Names, keeper.FileName(keeper.LogPipe, gen))
 		}
 	}
+	if p := in.pulse.page; p != nil {
+		if fd, err := dupOf(p); err == nil {
+			fds = append(fds, fd)
+			m.Names = append(m.Names, keeper.FileName(pulsePage, in.pulse.pageGen))
+		}
+	}
 	if in.notify != nil {
 		if fd, err := dupOf(in.notify); err == nil {
 			fds = append(fds, fd)

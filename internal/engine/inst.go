@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
 	"example.com/stay/internal/keeper"
@@ -70,6 +71,13 @@ type inst struct {
 	waits     []*wait
 	start     uint64 // start time of the main process, 0 if there is none
 	lastPid   int    // main process of the generation before
+	pulse     pulse
+	ending
+
+	pending      *draft // an incident that waits for the birth of the next generation
+	lastCause    api.Cause
+	lastIncident unit.Time
+	spared       int // incidents since then that were only counted
 }
 
 // step applies one event. A panic parks the unit: its process stays as it is.
@@ -103,6 +111,11 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 	in.noted = true
 	e.busy += busy(after) - busy(before)
 	e.touch(in)
+	in.escalated = in.escalated || after.Phase == unit.Killing && before.Phase == unit.Stopping
+	if before.HasProcess() && (!after.HasProcess() || after.Gen != before.Gen) {
+		e.generationEnded(in, before)
+	}
+	e.followPulse(in, before)
 	if after.Deadline != before.Deadline || after.Phase != before.Phase {
 		e.heap.set(in, after.Deadline)
 		e.unqueue(in)
@@ -157,9 +170,11 @@ func (e *Engine) flush(in *inst) {
 			Cont: in.u.Phase == unit.Stopping})
 	case unit.KillTree:
 		e.sendOrder(in, &keeper.Message{Kind: keeper.KillTree, Gen: act.Gen})
-	case unit.TakeEvidence: // a later version takes it; until then the verdict goes on at once
-		e.step(in, unit.Event{Kind: unit.EvidenceTaken, Gen: act.Gen})
-		e.flush(in)
+	case unit.TakeEvidence:
+		if in.noted {
+			e.sendOrder(in, &keeper.Message{Kind: keeper.Note})
+		}
+		e.takeEvidence(in, act.Gen)
 	}
 }
 
@@ -175,5 +190,5 @@ func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
 // record is what the keeper stores of the instance.
 func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
-		LastPid: in.lastPid, Unready: in.svc.unready, Paid: e.bucket.Paid})
+		LastPid: in.lastPid, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict})
 }

@@ -43,6 +43,8 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 			go e.awaitReady(in, gen, f)
 		case "notify":
 			e.takeNotify(in, f, -1)
+		case pulsePage:
+			e.takePage(in, gen, f)
 		default:
 			f.Close()
 		}

@@ -109,7 +109,11 @@ func (e *Engine) status(s *service) graph.Status {
 		}
 		switch in.u.Phase {
 		case unit.Ready, unit.Examining, unit.Dumping:
-			ready++
+			if in.u.WasReady {
+				ready++
+			} else {
+				settled = false
+			}
 		case unit.Spawning, unit.Starting:
 			settled = false
 		case unit.Blocked:

@@ -12,6 +12,7 @@ import (
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/launch"
 	"example.com/stay/internal/notify"
+	"example.com/stay/internal/page"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -20,6 +21,7 @@ import (
 type prepared struct {
 	order   keeper.Spawn
 	notify  *os.File // a new notify socket, or nil
+	page    *os.File // a new pulse page, or nil
 	uid     int
 	failure *keeper.Failure
 }
@@ -51,6 +53,9 @@ func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen ui
 	if sp.Ready.When == spec.ReadyNotify {
 		env = append(env, "NOTIFY_SOCKET="+socket)
 	}
+	if sp.Pulse != nil {
+		env = append(env, "STAY_PULSE="+filepath.Join(e.o.MemoryDir, pageName(name)), "WATCHDOG_USEC="+strconv.FormatInt(sp.Pulse.Limit.Microseconds(), 10))
+	}
 	ready, failure := launch.Prepare(request(sp, env))
 	if failure != nil {
 		return prepared{failure: &keeper.Failure{Stage: failure.Stage, Errno: failure.Errno, Detail: failure.Detail}}
@@ -71,7 +76,34 @@ func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen ui
 		}
 		p.notify = f
 	}
+	if sp.Pulse != nil {
+		f, err := e.makePage(sp, name, gen, ready.UID, ready.GID)
+		if err != nil {
+			p.close()
+			return prepared{failure: &keeper.Failure{Stage: "pulse page", Detail: err.Error()}}
+		}
+		p.page = f
+	}
 	return p
+}
+
+// close is for what was prepared in vain.
+func (p *prepared) close() {
+	if p.notify != nil {
+		p.notify.Close()
+	}
+	if p.page != nil {
+		p.page.Close()
+	}
+}
+
+// pageName is the file of an instance's pulse page in the memory directory.
+func pageName(instance string) string { return instance + ".pulse" }
+
+func (e *Engine) makePage(sp *spec.Service, name string, gen uint64, uid, gid int) (*os.File, error) {
+	f, _, err := page.Make(e.o.MemoryDir, pageName(name), page.Options{Slots: sp.Pulse.Slots, Generation: gen, Limit: sp.Pulse.Limit,
+		Required: sp.Pulse.Required, UID: uid, GID: gid})
+	return f, err
 }
 
 // ofAccount are the variables that a login sets from the user's account.
@@ -104,9 +136,7 @@ func request(sp *spec.Service, env []string) launch.Request {
 func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
 	current := in.u.Gen == gen && in.u.Phase == unit.Spawning && e.insts[in.name] == in
 	if !current || in.u.Reason != unit.NoReason || hash != in.svc.hash {
-		if p.notify != nil {
-			p.notify.Close()
-		}
+		p.close()
 		switch {
 		case !current:
 		case in.u.Reason != unit.NoReason:
@@ -126,6 +156,12 @@ func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
 		fd, err := fdOf(p.notify)
 		if err == nil {
 			e.link.send(&keeper.Message{Kind: keeper.Hold, Unit: in.name, Name: "notify", Gen: 0}, fd)
+		}
+	}
+	if p.page != nil {
+		e.takePage(in, gen, p.page)
+		if fd, err := fdOf(p.page); err == nil {
+			e.link.send(&keeper.Message{Kind: keeper.Hold, Unit: in.name, Name: pulsePage, Gen: gen}, fd)
 		}
 	}
 	e.sendOrder(in, &keeper.Message{Kind: keeper.SpawnOrder, Gen: gen, Spawn: &p.order})

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/unit"
 )
 
@@ -19,6 +20,8 @@ type record struct {
 	LastPid int       `json:"last_pid,omitzero"`
 	Unready unit.Time `json:"unready,omitzero"` // since when no instance of the service is ready
 	Paid    int64     `json:"paid,omitzero"`    // of the bucket of crash restarts
+
+	Verdict *api.Verdict `json:"verdict,omitzero"` // that it is ending for
 }
 
 // A mode is what the daemon as a whole is about.

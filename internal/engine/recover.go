@@ -42,6 +42,8 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.openClerk()
+	e.fetchAlive()
 	rows, err := e.list()
 	if err != nil {
 		return nil, err
@@ -52,6 +54,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.restore(rows)
 	e.initGraph()
 	e.reconcile(rows)
+	e.watchAll()
 	e.startWanted(rows, first)
 	text := "engine started"
 	if e.about.Engines > 1 {
@@ -218,7 +221,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		in.refusing = r.refusing
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
-			in.lastPid = r.record.LastPid
+			in.lastPid, in.verdict = r.record.LastPid, r.record.Verdict
 			in.svc.unready = max(in.svc.unready, r.record.Unready)
 			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)
 		} else {

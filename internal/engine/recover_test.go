@@ -33,10 +33,9 @@ func engineOf(t *testing.T, services ...*spec.Service) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(); unix.Close(other) })
-	loop := make(chan struct{})
-	close(loop) // what is posted is dropped
-	e := &Engine{link: link{conn: conn}, insts: map[string]*inst{}, log: slog.New(slog.DiscardHandler), now: 1e12, wall: time.Unix(1, 0),
-		loop: loop, cfg: &spec.Config{Services: services}, daemon: daemonRecord{Mode: running}}
+	e := newEngine(Options{Conn: conn, Log: slog.New(slog.DiscardHandler), Now: func() (unit.Time, time.Time) { return 1e12, time.Unix(1, 0) }})
+	close(e.loop) // what is posted is dropped
+	e.cfg, e.daemon = &spec.Config{Services: services}, daemonRecord{Mode: running}
 	sortServices(e.cfg)
 	e.events.start(0)
 	e.build(e.cfg)

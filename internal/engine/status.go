@@ -68,6 +68,14 @@ func (e *Engine) instance(in *inst) api.Instance {
 	if u.Pid != 0 && u.Started != 0 {
 		a.UptimeMS = e.now.Sub(u.Started).Milliseconds()
 	}
+	if in.pulse.watch != nil {
+		e.read(in)
+		a.Pulse = e.worst(in)
+	}
+	if in.pulse.watch != nil {
+		e.read(in)
+		a.Pulse = e.worst(in)
+	}
 	if u.Phase == unit.Killing {
 		for _, m := range in.refusing {
 			a.Refusing = append(a.Refusing, api.Process{Pid: m.Pid, Comm: m.Comm, State: m.State, Where: m.Wchan})
@@ -84,7 +92,12 @@ func state(in *inst) api.State {
 		return api.Waiting
 	case unit.Spawning, unit.Starting:
 		return api.Starting
-	case unit.Ready, unit.Examining, unit.Dumping:
+	case unit.Examining, unit.Dumping:
+		if !u.WasReady {
+			return api.Starting
+		}
+		return api.Running
+	case unit.Ready:
 		return api.Running
 	case unit.Stopping, unit.Killing:
 		return api.Stopping

@@ -33,7 +33,7 @@ func (e *Engine) why(in *inst) string {
 			return fmt.Sprintf("%s, given up after %d deaths", endPhrase(u.Last), u.Restart.Deaths)
 		}
 		return endPhrase(u.Last)
-	case unit.Stopping, unit.Killing:
+	case unit.Examining, unit.Dumping, unit.Stopping, unit.Killing:
 		return e.whyEnding(in)
 	case unit.Starting:
 		if u.Held {
@@ -54,6 +54,9 @@ func (e *Engine) why(in *inst) string {
 
 func (e *Engine) whyEnding(in *inst) string {
 	why := reasonPhrase(in.u.Reason)
+	if in.verdict != nil && (in.u.Reason == unit.Hang || in.u.Reason == unit.Probe) {
+		why = verdictPhrase(in.verdict)
+	}
 	switch {
 	case in.u.Phase == unit.Killing && len(in.refusing) > 0:
 		return "refuses to die: " + members(in.refusing)
@@ -84,6 +87,10 @@ func reasonPhrase(r unit.Reason) string {
 		return "something it needs was lost"
 	case unit.StartTimeout:
 		return "not ready in time"
+	case unit.Hang:
+		return "it hangs"
+	case unit.Probe:
+		return "a check failed"
 	case unit.Changed:
 		return "its configuration changed"
 	case unit.ByItself:
@@ -102,6 +109,8 @@ func endPhrase(l unit.End) string {
 		return launch.Failure{Stage: l.Stage, Errno: l.Errno, Detail: l.Text}.Error()
 	case l.Reason == unit.StartTimeout:
 		return "not ready in time"
+	case l.Text != "":
+		return l.Text
 	case l.Gen == 0:
 		return "never started"
 	case l.Signal != 0:

@@ -157,7 +157,7 @@ func (m *machine) deadline() {
 		if m.s.Ready.When == "after" {
 			m.ready()
 		} else {
-			m.end(StartTimeout)
+			m.examine(StartTimeout)
 		}
 	case Examining:
 		m.dump()

@@ -52,6 +52,11 @@ func (m *machine) readyNoted() {
 	switch m.Phase {
 	case Starting:
 		m.ready()
+	case Examining: // the verdict on its start is withdrawn; one on something else is not
+		if m.Reason == StartTimeout {
+			m.ready()
+		}
+		m.WasReady = true
 	case Spawning: // its datagram was faster than the keeper's news of the birth
 		m.WasReady = true
 	}

@@ -59,7 +59,7 @@ func TestResetHurries(t *testing.T) {
 	t.Parallel()
 	d := start(t, `[service.web]
 command = "sh -c 'test -e there && exec sleep 1000'"
-restart = { delay = "60s" }
+restart = { delay = "60s", max_delay = "60s" }
 `)
 	d.why("web", `exit code 1( after .*)?, retry in .*`)
 	file(t, d.dir+"/there", "", 0o644)

@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/evidence"
+	"example.com/stay/internal/incident"
+	"example.com/stay/internal/unit"
+)
+
+// A draft is an incident on its way to the store.
+type draft struct {
+	incident *api.Incident
+	gone     unit.Time       // when nothing was left of the generation
+	stream   *capture.Stream // of its output; nil: it has ended
+	done     chan struct{}   // a draft of nothing: closed when its turn has come
+}
+
+// A clerk completes incidents with what takes time to find out, and stores them: one goroutine, behind a bounded queue.
+type clerk struct {
+	queue chan *draft
+	log   *slog.Logger
+	logs  *capture.Store
+	store *incident.Store
+}
+
+// clerkQueue is how many incidents may wait.
+const clerkQueue = 256
+
+// outputWait bounds the wait for the last output of an ended generation.
+const outputWait = 300 * time.Millisecond
+
+// lastOutput is how many lines of output an incident keeps.
+const lastOutput = 20
+
+func newClerk(log *slog.Logger) *clerk { return &clerk{queue: make(chan *draft, clerkQueue), log: log} }
+
+// openClerk has the clerk begin: what was given to it before is stored now.
+func (e *Engine) openClerk() {
+	e.clerk.logs = e.store
+	store, err := incident.Open(filepath.Join(e.cfg.Daemon.StateDir, "incidents"), func(err error) { e.log.Warn("incidents", "error", err) })
+	if err != nil {
+		e.log.Error("incidents are not stored", "error", err)
+	}
+	e.clerk.store = store
+	go e.clerk.run()
+}
+
+// take gives a draft to the clerk, without ever waiting.
+func (c *clerk) take(d *draft) {
+	select {
+	case c.queue <- d:
+	default:
+		c.log.Warn("an incident was not stored: too many at once", "unit", d.incident.Name)
+	}
+}
+
+func (c *clerk) run() {
+	for d := range c.queue {
+		if d.done != nil {
+			close(d.done)
+			continue
+		}
+		c.complete(d)
+		if c.store == nil {
+			continue
+		}
+		if err := c.store.Write(d.incident); err != nil {
+			c.log.Warn("store incident", "unit", d.incident.Name, "error", err)
+		}
+	}
+}
+
+// settle waits until all that was taken so far is stored.
+func (c *clerk) settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case c.queue <- &draft{done: done}:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// complete adds what is found out beside the loop: whether it was the kernel for want of memory, and the last output.
+func (c *clerk) complete(d *draft) {
+	a := d.incident
+	if a.Cause == api.CauseSignal && a.Signal == "KILL" {
+		if how, yes := evidence.OOM(a.Pid, a.MonoNS); yes {
+			a.Cause, a.Detail = api.CauseOOM, how
+		}
+	}
+	if d.stream != nil && len(c.queue) < clerkQueue/16 {
+		timer := time.NewTimer(outputWait)
+		select {
+		case <-d.stream.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	if lines, err := c.logs.Tail(a.Name, lastOutput); err == nil {
+		for _, l := range lines {
+			a.Log = append(a.Log, l.Text)
+		}
+	}
+	if c.store != nil {
+		a.Today = c.store.CountToday(a.Name, a.Cause, a.Time) + 1
+	}
+}

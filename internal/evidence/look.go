@@ -1,0 +1,241 @@
+package evidence
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A LookRequest names the threads to look at.
+type LookRequest struct {
+	Main  int    // main process of the instance
+	Start uint64 // its start time, proc_pid_stat(5); 0: not known
+	Tids  []int  // 0: all threads of the main process
+}
+
+// A LookedAt is what a thread was seen doing. What could not be read is zero.
+type LookedAt struct {
+	At        int64 // CLOCK_MONOTONIC, ns
+	Gone      bool
+	State     byte
+	Traced    bool
+	Frozen    bool
+	PipeWrite bool
+	Waited    time.Duration
+	Ran       time.Duration
+	IO        time.Duration
+	Tight     bool
+}
+
+// Look looks at threads: some 50 µs each.
+func Look(r LookRequest) []LookedAt {
+	list := make([]LookedAt, len(r.Tids))
+	io, tight := pressure()
+	frozen := frozen(r.Main)
+	for i, tid := range r.Tids {
+		l := LookedAt{At: monotonic(), Frozen: frozen, IO: io, Tight: tight}
+		if tid == 0 {
+			lookAll(r.Main, &l)
+		} else {
+			lookOne(r.Main, tid, &l)
+		}
+		list[i] = l
+	}
+	return list
+}
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}
+
+// lookAll looks at all threads of a process: one that wants to run says more than those that sleep.
+func lookAll(pid int, l *LookedAt) {
+	tids := threads(pid)
+	l.Gone = len(tids) == 0
+	for _, tid := range tids {
+		one := LookedAt{}
+		lookOne(pid, tid, &one)
+		l.Waited += one.Waited
+		l.Ran += one.Ran
+		l.Traced = l.Traced || one.Traced
+		l.PipeWrite = l.PipeWrite || one.PipeWrite
+		if rank(one.State) > rank(l.State) {
+			l.State = one.State
+		}
+	}
+}
+
+func rank(state byte) int {
+	switch state {
+	case 0:
+		return 0
+	case 'R':
+		return 4
+	case 'D':
+		return 3
+	case 't', 'T':
+		return 2
+	}
+	return 1
+}
+
+func lookOne(pid, tid int, l *LookedAt) {
+	dir := fmt.Sprintf("/proc/%d/task/%d/", pid, tid)
+	st, ok := readStat(dir + "stat")
+	if !ok {
+		dir = fmt.Sprintf("/proc/%d/task/%d/", tid, tid) // a process of its own, maybe
+		if st, ok = readStat(dir + "stat"); !ok || !descends(tid, pid) {
+			l.Gone = true
+			return
+		}
+	}
+	l.State = st.state
+	l.Traced = l.Traced || st.state == 't' || tracer(dir+"status") != 0
+	l.Ran, l.Waited = schedstat(dir + "schedstat")
+	l.PipeWrite = pipeWrite(dir)
+}
+
+// descends says whether a process is a descendant of another, or of its session.
+func descends(pid, of int) bool {
+	var session int
+	if st, ok := readStat(fmt.Sprintf("/proc/%d/stat", of)); ok {
+		session = st.session
+	}
+	for range 64 {
+		st, ok := readStat(fmt.Sprintf("/proc/%d/stat", pid))
+		if !ok {
+			return false
+		}
+		if st.pid == of || st.session == session && session != 0 {
+			return true
+		}
+		if st.parent <= 1 {
+			return false
+		}
+		pid = st.parent
+	}
+	return false
+}
+
+func threads(pid int) []int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return nil
+	}
+	var tids []int
+	for _, e := range entries {
+		if tid, err := strconv.Atoi(e.Name()); err == nil {
+			tids = append(tids, tid)
+		}
+	}
+	return tids
+}
+
+// pipeWrite says whether a thread is blocked in a write to a pipe.
+func pipeWrite(dir string) bool {
+	wchan, err := os.ReadFile(dir + "wchan")
+	return err == nil && bytes.Contains(wchan, []byte("pipe_write"))
+}
+
+func tracer(status string) int {
+	data, err := os.ReadFile(status)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "TracerPid:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}
+
+// schedstat is how long a thread ran, and how long it waited for a processor.
+func schedstat(file string) (ran, waited time.Duration) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, 0
+	}
+	f := strings.Fields(string(data))
+	if len(f) < 2 {
+		return 0, 0
+	}
+	r, _ := strconv.ParseInt(f[0], 10, 64)
+	w, _ := strconv.ParseInt(f[1], 10, 64)
+	return time.Duration(r), time.Duration(w)
+}
+
+// Above these shares of ten seconds, in percent, the machine is short of something: tasks that are ready wait for processors
+// even on a healthy one, while waiting for memory or I/O is always lost time.
+const (
+	tightCPU   = 40
+	tightOther = 20
+)
+
+// pressure is what pressure stall information says: the time lost for I/O so far, and whether the machine is short now.
+func pressure() (io time.Duration, tight bool) {
+	for _, what := range []string{"cpu", "memory", "io"} {
+		data, err := os.ReadFile("/proc/pressure/" + what)
+		if err != nil {
+			continue
+		}
+		avg, total := some(string(data))
+		if what == "io" {
+			io = total
+		}
+		tight = tight || what == "cpu" && avg > tightCPU || what != "cpu" && avg > tightOther
+	}
+	return io, tight
+}
+
+// some parses the line "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", whose total is in µs.
+func some(text string) (avg10 float64, total time.Duration) {
+	line, _, _ := strings.Cut(text, "\n")
+	for _, f := range strings.Fields(line) {
+		name, value, _ := strings.Cut(f, "=")
+		switch name {
+		case "avg10":
+			avg10, _ = strconv.ParseFloat(value, 64)
+		case "total":
+			us, _ := strconv.ParseInt(value, 10, 64)
+			total = time.Duration(us) * time.Microsecond
+		}
+	}
+	return avg10, total
+}
+
+// frozen says whether the cgroup of a process, or one above it, is frozen.
+func frozen(pid int) bool {
+	dir := groupOf(pid)
+	if dir == "" {
+		return false
+	}
+	data, err := os.ReadFile(dir + "/cgroup.events")
+	return err == nil && bytes.Contains(data, []byte("frozen 1"))
+}
+
+// groupOf is the directory of the cgroup2 of a process, "" where there is none.
+func groupOf(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+				if _, err := os.Stat(mount + path + "/cgroup.events"); err == nil {
+					return mount + path
+				}
+			}
+		}
+	}
+	return ""
+}
