@@ -22,7 +22,7 @@ type pulse struct {
 	gen       uint64       // that watch is about
 	page      *os.File     // of generation pageGen; nil: none
 	pageGen   uint64
-	slots     int // of page
+	slots     int          // of page
 	watchdog  judge.Slot   // the last WATCHDOG=1; State Free: none came
 	table     []judge.Slot // entries of old tables
 	muted     []judge.Slot // what is shown to the judge instead of what there is: a drill
@@ -191,8 +191,19 @@ func (e *Engine) takePage(in *inst, gen uint64, f *os.File) {
 	e.closePage(in)
 	in.pulse.page, in.pulse.pageGen, in.pulse.slots = f, gen, 0
 	if sp := in.svc.spec.Pulse; sp != nil {
-		in.pulse.slots = page.Slots(f, sp.Slots)
+		in.pulse.slots = slotsOf(f, sp.Slots)
 	}
+}
+
+// slotsOf is how many slots to read of a page. It may have been made for fewer than are configured by now.
+func slotsOf(f *os.File, configured int) int {
+	size, err := page.SizeOf(f)
+	for n := 1; err == nil && n < configured; n++ {
+		if page.SizeMade(n+1).Length > size.Length {
+			return n
+		}
+	}
+	return configured
 }
 
 func (e *Engine) closePage(in *inst) {

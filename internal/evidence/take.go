@@ -1,3 +1,4 @@
+// Package evidence sees what a process does without touching it: /proc, bounded in time and size.
 package evidence
 
 import (

@@ -1,4 +1,4 @@
-// Package incident is a stand-in.
+// Package incident keeps the records of ended generations as JSON files.
 package incident
 
 import (

@@ -144,12 +144,14 @@ func TestHangIsFoundAndExplained(t *testing.T) {
 	t.Parallel()
 	d := start(t, beating("web", "16 20ms", `pulse = "500ms"`))
 	web := d.running("web", 0)
-	list := d.pulses("web", 16)
-	for _, p := range list {
-		if p.Source != "page" || p.State != "busy" || p.LimitMS != 500 || p.Count == 0 || !strings.HasPrefix(p.Note, "merging segment ") {
-			t.Errorf("pulse %+v", p)
+	d.wait("sixteen busy loops", func() error {
+		for _, p := range d.pulses("web", 16) {
+			if p.Source != "page" || p.State != "busy" || p.LimitMS != 500 || p.Count == 0 || !strings.HasPrefix(p.Note, "merging segment ") {
+				return fmt.Errorf("pulse %+v", p)
+			}
 		}
-	}
+		return nil
+	})
 	if w := d.until("web", "shown with a pulse", func(i api.Instance) bool { return i.Pulse != nil }); w.Pulse.LimitMS != 500 {
 		t.Errorf("its worst pulse is %+v", w.Pulse)
 	}
