@@ -25,8 +25,8 @@ func TestThreads(t *testing.T) {
 		if len(names) != n {
 			t.Errorf("%d threads have %d names", n, len(names))
 		}
-		if len(tids) < 2 {
-			t.Errorf("the tids are %v", tids)
+		if len(tids) != n {
+			t.Errorf("%d threads have %d ids", n, len(tids))
 		}
 	})
 }

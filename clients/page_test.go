@@ -131,6 +131,6 @@ func now() int64 {
 	return t.Nano()
 }
 
-// coarse is how far the coarse form of that clock may lag behind, in ns: one tick of a kernel with 100 of them a second, and
-// some more that a virtual machine may lose.
-const coarse = 50e6
+// coarse is how far the coarse form of that clock may lag behind here, in ns: a tick is 10 ms at most, and a virtual machine
+// may lose some. No other clock is as near.
+const coarse = 1e9

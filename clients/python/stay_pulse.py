@@ -124,8 +124,9 @@ def _check(page, size):
     return slot_count
 
 
-# _mutex guards what follows. Nobody holds it while waiting for anything.
-_mutex = threading.Lock()
+# _mutex guards what follows. Nobody holds it while waiting for anything. A signal handler may close a pulse while the main
+# thread starts one.
+_mutex = threading.RLock()
 _page = None
 _alive = {}  # slot -> Pulse: a forgotten pulse falls silent, it does not leave in secret
 
@@ -133,7 +134,7 @@ _alive = {}  # slot -> Pulse: a forgotten pulse falls silent, it does not leave 
 def _forked():
     """Runs in a forked child: what was inherited is the parent's."""
     global _mutex, _page
-    _mutex = threading.Lock()
+    _mutex = threading.RLock()
     for pulse in _alive.values():
         pulse._drop("this pulse is the parent's, from before the fork")
     _alive.clear()
@@ -195,6 +196,9 @@ class Pulse:
             self._start(limit, thread)
         except (OSError, ValueError) as error:
             self._drop(str(error))
+        except BaseException:  # KeyboardInterrupt, say, with a slot half claimed
+            self.close()
+            raise
 
     def _start(self, limit, thread):
         global _page
