@@ -53,6 +53,9 @@ func (e *Engine) number(s *service) {
 		for _, st := range in.streams {
 			st.SetPolicy(policy(s.spec))
 		}
+		if in.checking != nil || len(s.spec.Checks) > 0 {
+			e.touch(in) // they may be others now
+		}
 	}
 	for n := 1; n <= s.spec.Instances && !s.spec.Leaving; n++ {
 		if have[n] == nil {

@@ -50,11 +50,12 @@ type Engine struct {
 	tracker   *graph.Tracker
 	services  []*service // by graph index
 	insts     map[string]*inst
-	busy      int        // instances that are not down and idle
-	leavers   bool       // some instance may have to be forgotten
-	touched   []*inst    // changed in this batch: orders, records and readers are owed
-	dirty     []*service // their status for the graph is to be computed again
-	unready   []*service // without a ready instance, and needed by somebody
+	helpers   map[string]*helper // by the name of their unit
+	busy      int                // instances that are not down and idle
+	leavers   bool               // some instance may have to be forgotten
+	touched   []*inst            // changed in this batch: orders, records and readers are owed
+	dirty     []*service         // their status for the graph is to be computed again
+	unready   []*service         // without a ready instance, and needed by somebody
 	heap      deadlines
 	readings  deadlines // when to read signs of life
 	judge     *judge.Judge
@@ -246,6 +247,7 @@ func (e *Engine) batch() {
 func (e *Engine) flushTouched() {
 	for i := 0; i < len(e.touched); i++ {
 		e.hearEarly(e.touched[i])
+		e.tendChecks(e.touched[i]) // what a check runs is killed before the instance is touched
 		e.flush(e.touched[i])
 	}
 }

@@ -28,6 +28,7 @@ func (e *Engine) fact(f fact) error {
 	}
 	in := e.insts[m.Unit]
 	if in == nil {
+		e.helperFact(&f)
 		return nil
 	}
 	switch m.Kind {
@@ -84,11 +85,16 @@ func (e *Engine) exited(in *inst, m *keeper.Message) {
 
 func (e *Engine) spawnFailed(in *inst, m *keeper.Message) {
 	in.seen = max(in.seen, m.Gen)
-	end := unit.End{Reason: unit.SpawnError, At: e.now}
+	e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: m.Gen, End: spawnEnd(m, e.now)})
+}
+
+// spawnEnd is the end of what never was.
+func spawnEnd(m *keeper.Message, now unit.Time) unit.End {
+	end := unit.End{Reason: unit.SpawnError, At: now}
 	if f := m.Failure; f != nil {
 		end.Stage, end.Errno, end.Text = f.Stage, f.Errno, f.Detail
 	}
-	e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: m.Gen, End: end})
+	return end
 }
 
 // endOf reads a wait status.

@@ -108,6 +108,7 @@ func (e *Engine) handOver() int {
 	}
 	e.saveDaemon()
 	e.captureLate(len(e.late))
+	e.handOverHelpers()
 	n := 0
 	for _, in := range e.insts {
 		if e.handOverOne(in) {

@@ -73,6 +73,7 @@ type inst struct {
 	lastPid   int    // main process of the generation before
 	pulse     pulse
 	ending
+	checking *checking // nil: nothing is asked
 
 	pending      *draft // an incident that waits for the birth of the next generation
 	lastCause    api.Cause

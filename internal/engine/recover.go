@@ -206,6 +206,10 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 	for name, r := range rows {
 		in := e.insts[name]
 		if in == nil {
+			if isHelper(name) {
+				e.strayHelper(r)
+				continue
+			}
 			service, n, ok := spec.ParseInstance(name)
 			s := e.service(service)
 			if !ok || s == nil {
@@ -230,6 +234,9 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		}
 		in.shown = shown{state: state(in), gen: in.u.Gen, phase: in.u.Phase}
 		in.stored = in.u.Want
+		if len(in.svc.spec.Checks) > 0 {
+			e.touch(in)
+		}
 		e.busy += busy(in.u)
 		e.heap.set(in, in.u.Deadline)
 		e.adoptFiles(in, r.m.Names, r.fds)

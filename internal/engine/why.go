@@ -43,6 +43,9 @@ func (e *Engine) why(in *inst) string {
 		if u.Held {
 			return "stop is waiting for those that need it"
 		}
+		if failing := failingCheck(in); failing != "" {
+			return failing
+		}
 		return in.status
 	case unit.Idle:
 		if u.Want != unit.Down {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -41,7 +42,7 @@ var errTimeout = errors.New("no answer in time")
 // ask runs one question and watches the time. The question returns what it heard, or the error that kept it from hearing.
 func ask(ctx context.Context, timeout time.Duration, question func(context.Context) (good bool, heard string, err error)) Result {
 	begin := time.Now()
-	w := watch(begin, timeout)
+	w := Watch(timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	good, heard, err := question(ctx)
@@ -99,6 +100,9 @@ func cause(err error) string {
 	if errors.As(err, &errno) {
 		return errno.Error()
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasSuffix(err.Error(), "server closed idle connection") {
+		return "connection closed without an answer" // net/http finds out in one way or the other
+	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next
 	}
@@ -128,8 +132,8 @@ func clean(text string) string {
 // slack is how late a timer may be without anybody having been late.
 const slack = 20 * time.Millisecond
 
-// A clockwatch notices when this process does not run: a timer that fires again and again finds out how late it is.
-type clockwatch struct {
+// A Clock notices when this process does not run: a timer that fires again and again finds out how late it is.
+type Clock struct {
 	every time.Duration
 	timer *time.Timer
 
@@ -139,16 +143,16 @@ type clockwatch struct {
 	over bool
 }
 
-// watch begins to watch a question. One that is answered soon costs no tick at all.
-func watch(begin time.Time, timeout time.Duration) *clockwatch {
-	w := &clockwatch{every: min(max(timeout/8, slack), time.Second), last: begin}
+// Watch begins to watch the time of a question. One that is answered soon costs no tick at all.
+func Watch(timeout time.Duration) *Clock {
+	w := &Clock{every: min(max(timeout/8, slack), time.Second), last: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.every, w.tick)
 	return w
 }
 
-func (w *clockwatch) tick() {
+func (w *Clock) tick() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.over {
@@ -158,19 +162,23 @@ func (w *clockwatch) tick() {
 }
 
 // note takes a moment at which this process ran. mu is held.
-func (w *clockwatch) note(now time.Time) {
+func (w *Clock) note(now time.Time) {
 	if now.Sub(w.last) > w.every+slack {
 		w.late = true
 	}
 	w.last = now
 }
 
-// stop ends the watch and says whether this process was late.
-func (w *clockwatch) stop(now time.Time) bool {
+// Stop ends the watch, and says whether this process was late by 20 ms or more since it began, as did every call before.
+func (w *Clock) Stop() bool { return w.stop(time.Now()) }
+
+func (w *Clock) stop(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.over = true
-	w.timer.Stop()
-	w.note(now)
+	if !w.over {
+		w.over = true
+		w.timer.Stop()
+		w.note(now)
+	}
 	return w.late
 }

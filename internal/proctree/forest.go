@@ -28,8 +28,8 @@ type Forest struct {
 	puzzles map[id]time.Time // processes that show no environment, since when
 }
 
-// names are fit for a directory: "web.2-g17".
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
+// names are fit for a directory: "web.2-g17", "web.2:check1-g18".
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,199}$`)
 
 // Open finds out how trees can be kept. Groups of an earlier daemon of the same ID are removed if they are empty; see
 // Leftovers. That no group can be made is no error: Kind tells why.

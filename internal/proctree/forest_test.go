@@ -65,8 +65,10 @@ func TestPlantRefuses(t *testing.T) {
 			t.Errorf("tree %q was planted", name)
 		}
 	}
-	if _, err := f.Plant("web.2-g17"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"web.2-g17", "web.2:check1-g17"} {
+		if _, err := f.Plant(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := f.Plant("web.2-g17"); err == nil || err.Error() != `plant "web.2-g17": there is such a tree` {
 		t.Errorf("the same name again: %v", err)
