@@ -43,7 +43,7 @@ func newClerk(log *slog.Logger) *clerk { return &clerk{queue: make(chan *draft, 
 // openClerk has the clerk begin: what was given to it before is stored now.
 func (e *Engine) openClerk() {
 	e.clerk.logs = e.store
-	store, err := incident.Open(filepath.Join(e.cfg.Daemon.StateDir, "incidents"), func(err error) { e.log.Warn("incidents", "error", err) })
+	store, err := incident.Open(filepath.Join(e.cfg.Daemon.StateDir, "incidents"))
 	if err != nil {
 		e.log.Error("incidents are not stored", "error", err)
 	}
@@ -112,6 +112,6 @@ func (c *clerk) complete(d *draft) {
 		}
 	}
 	if c.store != nil {
-		a.Today = c.store.CountToday(a.Name, a.Cause, a.Time) + 1
+		a.Today = c.store.Count(a.Name, a.Cause, a.Time) + 1
 	}
 }
