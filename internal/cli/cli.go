@@ -37,6 +37,7 @@ type app struct {
 
 	notify func(chan<- os.Signal, ...os.Signal) // signal.Notify
 	exec   func(program string, args, env []string) error
+	now    func() time.Time
 	tick   time.Duration // between two looks, where something is looked at again and again
 
 	socket string // --socket
@@ -44,7 +45,7 @@ type app struct {
 }
 
 func newApp(in *os.File, out, err io.Writer) *app {
-	return &app{in: in, ui: newUI(out, err), pid: os.Getpid(), notify: signal.Notify, exec: syscall.Exec, tick: time.Second}
+	return &app{in: in, ui: newUI(out, err), pid: os.Getpid(), notify: signal.Notify, exec: syscall.Exec, now: time.Now, tick: time.Second}
 }
 
 func (a *app) main(args []string) int {
@@ -78,6 +79,7 @@ func (a *app) root() *cobra.Command {
 		"the daemon's socket (default: $STAY_SOCKET, the nearest .stay going up, "+client.SystemSocket+")")
 	root.AddCommand(a.upCommand(), a.downCommand(), a.runCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.restartCommand(), a.signalCommand(), a.waitCommand(), a.resetCommand(), a.logsCommand(), a.eventsCommand(),
+		a.whyCommand(), a.historyCommand(),
 		a.showCommand(), a.applyCommand(), a.checkCommand(), a.versionCommand())
 	return root
 }

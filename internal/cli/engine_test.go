@@ -99,6 +99,11 @@ func (e *fakeEngine) questions() []string {
 func (e *fakeEngine) match(target string) []api.Instance {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.matching(target)
+}
+
+// matching is match for those who hold the lock.
+func (e *fakeEngine) matching(target string) []api.Instance {
 	var list []api.Instance
 	for _, in := range e.list {
 		byName, _ := path.Match(target, in.Name)
@@ -253,6 +258,9 @@ func (e *fakeEngine) Incidents(_ context.Context, target string, since time.Time
 		if list = append(list, a); len(list) == n {
 			break
 		}
+	}
+	if len(list) == 0 && len(e.matching(target)) == 0 && target != "" && target != "all" {
+		return nil, &api.Error{Code: "not-found", Message: fmt.Sprintf("there is no service %q", target), Hint: "stay status"}
 	}
 	return list, nil
 }

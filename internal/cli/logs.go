@@ -37,7 +37,7 @@ func (a *app) logsCommand() *cobra.Command {
 		return a.logsOfFiles(err, args, n)
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written from now on")
-	cmd.Flags().IntVarP(&n, "lines", "n", n, "how many lines of each instance; -1 is all")
+	cmd.Flags().VarP(&countValue{&n}, "lines", "n", "how many lines of each instance; -1 is all")
 	return cmd
 }
 
@@ -86,11 +86,7 @@ func (a *app) logsOfFiles(gone error, names []string, n int) error {
 // logDir returns the log directory of the daemon that is not there: the configuration's, if it is that daemon's, else
 // the one beside its socket. "" if there is none.
 func (a *app) logDir(gone error) string {
-	socket := ""
-	var e *client.NotReachable
-	if errors.As(gone, &e) {
-		socket = e.Socket
-	}
+	socket := socketOf(gone)
 	if r, err := inspect(""); err == nil && r.LogDir != "" && (socket == "" || sameFile(socket, r.Socket)) && isDir(r.LogDir) {
 		return r.LogDir
 	}

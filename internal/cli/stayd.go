@@ -47,6 +47,7 @@ func findStayd() (string, error) {
 type report struct {
 	File     string        `json:"file"` // "" if none was found
 	LogDir   string        `json:"log_dir"`
+	StateDir string        `json:"state_dir"`
 	Socket   string        `json:"socket"`
 	Services []string      `json:"services"`
 	Errors   []configError `json:"errors"`

@@ -28,6 +28,11 @@ func TestUsage(t *testing.T) {
 		{"wait", "stay: wait needs a service\n  stay wait SERVICE, or: stay wait all\n"},
 		{"wait web --for ever", "stay: cannot wait for \"ever\"\n  say --for running, --for stopped or --for ready\n"},
 		{"signal HUP", "stay: signal needs a signal and a service\n  stay signal HUP SERVICE\n"},
+		{"why", "stay: why needs one service\n  stay why SERVICE\n"},
+		{"why a b", "stay: why needs one service\n  stay why SERVICE\n"},
+		{"history a b", "stay: history takes one service\n  stay history SERVICE\n"},
+		{"history --since soon", "stay: --since \"soon\" is no time\n  say 30m, 12h, 7d, today, or 2026-01-02T15:04:05Z\n"},
+		{"logs -n x", "stay: invalid argument \"x\" for \"-n, --lines\" flag: say a whole number; -1 is all\n  stay logs --help\n"},
 		{"show", "stay: show needs one service\n  stay show SERVICE\n"},
 		{"show a b", "stay: show needs one service\n  stay show SERVICE\n"},
 		{"down web", "stay: down takes no arguments\n  stay down\n"},
@@ -48,7 +53,7 @@ func TestUsage(t *testing.T) {
 
 // TestEmptyName: an unset variable of a script must not mean everything.
 func TestEmptyName(t *testing.T) {
-	for _, args := range [][]string{{"stop", ""}, {"status", "web", ""}, {"logs", ""}, {"signal", "HUP", ""}, {"up", ""}} {
+	for _, args := range [][]string{{"stop", ""}, {"status", "web", ""}, {"logs", ""}, {"why", ""}, {"history", ""}, {"signal", "HUP", ""}, {"up", ""}} {
 		if code, _, err := run(t, args...); code != 2 || !strings.HasPrefix(err, "stay: a service's name is empty\n") {
 			t.Errorf("stay %q: %d %q", args, code, err)
 		}
@@ -61,7 +66,7 @@ func TestHelp(t *testing.T) {
 		if code != 0 || err != "" {
 			t.Errorf("stay %q: %d %q", args, code, err)
 		}
-		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events",
+		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events", "why", "history",
 			"show", "reset", "apply", "check", "version", "completion"} {
 			if !strings.Contains(out, "\n  "+name+" ") {
 				t.Errorf("stay %q does not show %s", args, name)
@@ -77,7 +82,7 @@ func TestHelp(t *testing.T) {
 func TestNotReachable(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none")
 	for _, args := range []string{"status", "status web", "status --watch", "start web", "stop web", "restart web", "reset web",
-		"signal HUP web", "wait web", "logs -f", "events", "events -f", "show web", "apply", "down", "run -- true"} {
+		"signal HUP web", "wait web", "why web", "why --all web", "history", "logs -f", "events", "events -f", "show web", "apply", "down", "run -- true"} {
 		code, out, err := run(t, append([]string{"--socket", socket}, strings.Fields(args)...)...)
 		want := fmt.Sprintf("stay: no daemon on %q: no such file or directory\n  start one: stay up\n", socket)
 		if code != 3 || err != want || out != "" {
