@@ -26,7 +26,10 @@ func (a *app) statusCommand() *cobra.Command {
 			return err
 		}
 		if watch {
-			return a.watch(c, args, asJSON)
+			return a.watch(asJSON, func(ctx context.Context, width int) (string, error) {
+				list, err := statusOf(ctx, c, args)
+				return a.statusText(list, asJSON, width), err
+			})
 		}
 		list, err := statusOf(context.Background(), c, args)
 		if err != nil {

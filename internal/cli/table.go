@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,11 @@ func cut(text string, width int) string {
 // statusTable shows instances.
 func statusTable(list []api.Instance) table {
 	t := table{head: []string{"SERVICE", "STATE", "PID", "UPTIME", "RESTARTS", "WHY"}}
+	pulses := slices.ContainsFunc(list, func(in api.Instance) bool { return in.Pulse != nil })
+	const whyColumn = 5
+	if pulses {
+		t.head = slices.Insert(t.head, whyColumn, "PULSE")
+	}
 	for _, in := range list {
 		pid, uptime := "-", "-"
 		if in.Pid != 0 {
@@ -71,11 +77,17 @@ func statusTable(list []api.Instance) table {
 		if in.State == api.Waiting || in.State == api.Failed {
 			c = stateColor(in.State)
 		}
-		t.rows = append(t.rows, row{color: c, cells: []string{clean(in.Name), clean(string(in.State)), pid, uptime,
-			strconv.Itoa(in.Restarts), clean(why)}})
+		cells := []string{clean(in.Name), clean(string(in.State)), pid, uptime, strconv.Itoa(in.Restarts), clean(why)}
+		if pulses {
+			cells = slices.Insert(cells, whyColumn, worstPulse(in.Pulse))
+		}
+		t.rows = append(t.rows, row{color: c, cells: cells})
 	}
 	return t
 }
+
+// milliseconds is a span as package api has it.
+func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // refusing are lines about processes that are still there after SIGKILL.
 func refusing(list []api.Instance) []string {

@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"example.com/stay/client"
 )
 
-// watch shows the status again and again: in place on a terminal, else one below the other. It ends with q, Ctrl-C, or
-// when nobody reads it any more.
-func (a *app) watch(c *client.Client, targets []string, asJSON bool) error {
+// watch shows what look returns again and again: in place on a terminal, else one below the other. It ends with q, Ctrl-C,
+// or when nobody reads it any more.
+func (a *app) watch(asJSON bool, look func(ctx context.Context, width int) (string, error)) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 1)
@@ -33,15 +31,14 @@ func (a *app) watch(c *client.Client, targets []string, asJSON bool) error {
 	again := time.NewTicker(a.tick)
 	defer again.Stop()
 	for {
-		list, err := statusOf(ctx, c, targets)
+		width, height := a.size()
+		text, err := look(ctx, width)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		width, height := a.size()
-		text := a.statusText(list, asJSON, width)
 		if screen {
 			text = inPlace(text, height)
 		}
