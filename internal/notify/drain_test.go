@@ -26,7 +26,7 @@ func TestDrainedTellsWhenAllWasHeard(t *testing.T) {
 	inside := make(chan (<-chan struct{}), 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- r.Run(func(Message) {
+		ended <- r.Run(func(Message, []int) {
 			if heard++; heard == 3 {
 				inside <- drained(r) // asked while a message is on its way
 			}
@@ -71,7 +71,7 @@ func TestDrainedTellsWhenNothingWillBeHeard(t *testing.T) {
 			f := listenAt(t, filepath.Join(t.TempDir(), "web"))
 			r := NewReceiver(f)
 			ended := make(chan error, 1)
-			go func() { ended <- r.Run(func(Message) {}) }()
+			go func() { ended <- r.Run(func(Message, []int) {}) }()
 			spoil(f, r)
 			<-drained(r)
 			<-ended

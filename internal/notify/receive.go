@@ -15,7 +15,7 @@ import (
 const maxDatagram = 4096
 
 // buffers are held only while a datagram is copied, so 10,000 idle sockets need none.
-var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 // A Receiver reads one socket. All of it may be called from any goroutine.
 type Receiver struct {
@@ -35,10 +35,11 @@ func NewReceiver(f *os.File) *Receiver { return &Receiver{f: f} }
 // ten datagrams per socket), it loses nothing. So does the limit of 1,000 messages a second, for which Run pauses up to
 // 100 ms at a time; a close is seen after the pause.
 //
-// Descriptors sent along are closed by the kernel as their datagram is read, because there is no room for them in the
-// control buffer: they cannot leak, and a process that has run out of descriptors still hears its services. That is also
-// all that BARRIER=1 asks for: its descriptor closes when every earlier message has been through emit.
-func (r *Receiver) Run(emit func(Message)) error {
+// The files are the descriptors to be stored that came with FDSTORE=1, close-on-exec; they are closed when emit has
+// returned. All others are closed by the kernel as their datagram is taken out, and never get here: they cannot leak, and
+// a process that has run out of descriptors still hears its services. That is also all that BARRIER=1 asks for: its
+// descriptor closes when every earlier message has been through emit.
+func (r *Receiver) Run(emit func(m Message, files []int)) error {
 	defer r.end()
 	conn, err := r.f.SyscallConn()
 	if err != nil {
@@ -52,7 +53,7 @@ func (r *Receiver) Run(emit func(Message)) error {
 			d = drain{then: r.take()}
 			d.left = min(len(d.then), 1) * maxQueued
 		}
-		m, got, err := r.next(conn, d.left > 0)
+		m, files, err := r.next(conn, d.left > 0)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded): // somebody asks: see Drained
 			_ = r.f.SetReadDeadline(time.Time{})
@@ -65,9 +66,10 @@ func (r *Receiver) Run(emit func(Message)) error {
 		case err != nil:
 			return fmt.Errorf("receive from %q: %w", r.f.Name(), err)
 		}
-		if got && !m.saysNothing() {
-			emit(m)
+		if !m.saysNothing() {
+			emit(m, files)
 		}
+		closeAll(files)
 		_ = conn.Control(discard) // an error is the close, and shows in the next read
 		d.passed()
 		if d := p.pause(time.Now()); d > 0 {
@@ -76,36 +78,66 @@ func (r *Receiver) Run(emit func(Message)) error {
 	}
 }
 
-// next waits for the next datagram, or says EAGAIN rather than wait. It is not got if it was cut.
-func (r *Receiver) next(conn syscall.RawConn, atOnce bool) (m Message, got bool, err error) {
+// next waits for the next datagram, or says EAGAIN rather than wait. One that was cut says nothing.
+func (r *Receiver) next(conn syscall.RawConn, atOnce bool) (m Message, files []int, err error) {
 	var failed error
 	err = conn.Read(func(fd uintptr) (done bool) {
-		m, got, failed = read(int(fd))
+		m, files, failed = read(int(fd))
 		return failed != unix.EAGAIN || atOnce
 	})
 	if err == nil {
 		err = failed
 	}
-	return m, got, err
+	return m, files, err
 }
 
-// read looks at the next datagram and leaves it there. It is not ok if the datagram was cut.
-func read(fd int) (m Message, ok bool, err error) {
-	data := buffers.Get().(*[maxDatagram]byte)
-	defer buffers.Put(data)
-	var control [32]byte // CMSG_SPACE of a struct ucred and nothing more, see Receive
-	var n, controlLen, flags int
-	for err = unix.EINTR; err == unix.EINTR; {
-		n, controlLen, flags, _, err = unix.Recvmsg(fd, data[:], control[:], unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+// read looks at the next datagram and leaves it there. It looks again for the descriptors of one that has use for them.
+func read(fd int) (Message, []int, error) {
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	n, sender, _, err := b.peek(fd, credentialsSpace)
+	if err != nil || n > maxDatagram {
+		return Message{UID: -1}, nil, err
 	}
-	if err != nil || flags&unix.MSG_TRUNC != 0 {
-		return Message{}, false, err
+	m := Parse(b.data[:n])
+	var files []int
+	if m.wantsFiles() {
+		var cut bool
+		if _, sender, cut, err = b.peek(fd, len(b.control)); err != nil {
+			return Message{UID: -1}, nil, err
+		}
+		files, m.Lost = rights(b.control[:b.filled]), cut
 	}
-	m = Parse(data[:n])
-	if sender := credentials(control[:controlLen]); sender != nil {
+	if sender != nil {
 		m.Pid, m.UID = int(sender.Pid), int(sender.Uid)
 	}
-	return m, true, nil
+	return m, m.identify(files), nil
+}
+
+// maxRights is how many descriptors a message can carry: SCM_MAX_FD of the kernel.
+const maxRights = 253
+
+// A buffer is what one datagram is read into.
+type buffer struct {
+	data    [maxDatagram]byte
+	control [1024 + 64]byte // credentialsSpace, and CMSG_SPACE of maxRights descriptors
+	filled  int             // of control
+}
+
+// credentialsSpace is CMSG_SPACE of a struct ucred and nothing more: descriptors do not fit.
+const credentialsSpace = 32
+
+// peek reads the next datagram and leaves it there. Its length is that which was sent, also where it did not fit. It is cut
+// if there were more descriptors than came here.
+func (b *buffer) peek(fd, room int) (n int, sender *unix.Ucred, cut bool, err error) {
+	flags := 0
+	for err = unix.EINTR; err == unix.EINTR; {
+		n, b.filled, flags, _, err = unix.Recvmsg(fd, b.data[:], b.control[:room], unix.MSG_PEEK|unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC|unix.MSG_TRUNC)
+	}
+	if err != nil {
+		return 0, nil, false, err
+	}
+	return n, credentials(b.control[:b.filled]), flags&unix.MSG_CTRUNC != 0, nil
 }
 
 // discard takes the next datagram out.
@@ -129,6 +161,27 @@ func credentials(control []byte) *unix.Ucred {
 		}
 	}
 	return nil
+}
+
+// rights returns the descriptors that came along.
+func rights(control []byte) []int {
+	list, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil
+	}
+	var files []int
+	for i := range list {
+		if fds, err := unix.ParseUnixRights(&list[i]); err == nil {
+			files = append(files, fds...)
+		}
+	}
+	return files
+}
+
+func closeAll(files []int) {
+	for _, fd := range files {
+		unix.Close(fd)
+	}
 }
 
 // isClosed asks f itself: the error of a raw connection cannot be told from others.

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -35,7 +34,9 @@ func receiveAll(t testing.TB, f *os.File) <-chan Message {
 }
 
 // receive runs a receiver of its own.
-func receive(f *os.File, emit func(Message)) error { return NewReceiver(f).Run(emit) }
+func receive(f *os.File, emit func(Message)) error {
+	return NewReceiver(f).Run(func(m Message, _ []int) { emit(m) })
+}
 
 // next returns the next message.
 func next(t testing.TB, got <-chan Message) Message {
@@ -119,7 +120,8 @@ func TestReceiveIgnores(t *testing.T) {
 		want       bool
 	}{
 		{"empty", "", false},
-		{"unknown names", "X_FOO=1\nWATCHDOG=1", false},
+		{"unknown names", "X_FOO=1\nNOTIFYACCESS=all", false},
+		{"names that say nothing alone", "FDNAME=x\nFDPOLL=0\nMONOTONIC_USEC=1\nMAINPIDFDID=1", false},
 		{"barrier without a descriptor", "BARRIER=1", false},
 		{"the longest", longest, true},
 		{"one byte more", longest + "x", false},
@@ -148,7 +150,7 @@ func TestReceiveClosesDescriptors(t *testing.T) {
 	got, to := socket(t)
 	before := openFiles(t)
 	for _, n := range []int{1, 2, 253} {
-		for _, text := range []string{"READY=1", "FDSTORE=1\nFDNAME=x\nREADY=1"} {
+		for _, text := range []string{"READY=1", "FDSTORE=0\nFDNAME=x\nREADY=1", "FDSTORE=1\nREADY=1", "MAINPIDFD=1\nREADY=1", "FDSTOREREMOVE=1\nFDNAME=x\nREADY=1"} {
 			r, w, err := os.Pipe()
 			if err != nil {
 				t.Fatal(err)
@@ -193,45 +195,6 @@ func TestReceiveWithoutAFreeDescriptor(t *testing.T) {
 	}
 	if m := next(t, got); !m.Ready || m.Pid != os.Getpid() {
 		t.Errorf("got %+v, want ready from %d", m, os.Getpid())
-	}
-}
-
-func TestReceiveBarrier(t *testing.T) {
-	for _, n := range []int{1, 2} {
-		t.Run(fmt.Sprintf("%d descriptors", n), func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "web")
-			f, to := listenAt(t, path), address(t, path)
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			send(t, to, "READY=1", nil)
-			send(t, to, "BARRIER=1", []int{int(w.Fd()), int(w.Fd())}[:n])
-			w.Close()
-			released := make(chan struct{})
-			go func() {
-				r.Read(make([]byte, 1))
-				close(released)
-			}()
-			ended := make(chan error, 1)
-			calls := 0
-			go func() {
-				ended <- receive(f, func(Message) {
-					calls++
-					select {
-					case <-released:
-						t.Error("the barrier went down before the message in front of it was through")
-					default:
-					}
-				})
-			}()
-			<-released
-			f.Close()
-			if err := <-ended; err != nil || calls != 1 {
-				t.Errorf("%d messages, %v; want the one before the barrier", calls, err)
-			}
-		})
 	}
 }
 
@@ -428,8 +391,8 @@ func BenchmarkReceive(b *testing.B) {
 		if _, err := unix.Write(s, []byte("READY=1\nSTATUS=up")); err != nil {
 			b.Fatal(err)
 		}
-		if _, ok, err := read(fd); !ok || err != nil {
-			b.Fatal(ok, err)
+		if m, _, err := read(fd); !m.Ready || err != nil {
+			b.Fatal(m, err)
 		}
 	}
 }
@@ -451,9 +414,9 @@ func TestMessageOutlivesItsReader(t *testing.T) {
 	send(t, address(t, path), "STATUS=1", nil)
 	send(t, address(t, path), "STATUS=2", nil)
 	for round, want := range []string{"1", "1", "2"} {
-		m, ok, err := read(fd)
-		if err != nil || !ok || m.Status != want {
-			t.Fatalf("look %d: %+v, %v, %v", round+1, m, ok, err)
+		m, _, err := read(fd)
+		if err != nil || m.Status != want {
+			t.Fatalf("look %d: %+v, %v", round+1, m, err)
 		}
 		if round == 1 {
 			discard(uintptr(fd))

@@ -1,6 +1,10 @@
 package unit
 
-import "example.com/stay/internal/spec"
+import (
+	"time"
+
+	"example.com/stay/internal/spec"
+)
 
 // An EventKind is a kind of thing that happens to a unit.
 type EventKind uint8
@@ -30,12 +34,14 @@ const (
 	ProbeFailed   // a check failed too often
 	WentOver      // over a limit of its own
 	EvidenceTaken // the snapshot of a hung process is written
+	ExtendNoted   // the service needs For from now for its start or its end
+	ResetNoted    // the service takes its deaths so far for forgotten
 	eventKinds
 )
 
 var eventNames = [eventKinds]string{"Start", "Stop", "Restart", "Reload", "Reset", "DepsMet", "DepsUnmet", "DepLost", "Deadline", "Spawned",
 	"SpawnFailed", "Exited", "TreeEmpty", "MainMoved", "ReadyNoted", "StoppingNoted", "Hung", "Recovered", "ProbeFailed",
-	"WentOver", "EvidenceTaken"}
+	"WentOver", "EvidenceTaken", "ExtendNoted", "ResetNoted"}
 
 // String returns the name of the event.
 func (k EventKind) String() string { return name(eventNames[:], int(k)) }
@@ -46,6 +52,7 @@ func (k EventKind) outside() bool { return k >= Spawned }
 // An Event is one thing that happened.
 type Event struct {
 	Kind   EventKind
+	For    time.Duration // ExtendNoted
 	Gen    uint64 // outside events: the generation they are about
 	Pid    int
 	At     Time   // Spawned: when the process was made; 0: now

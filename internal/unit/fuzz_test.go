@@ -139,7 +139,7 @@ func FuzzStep(f *testing.F) {
 func (w *world) anything(b, c byte) {
 	kind := EventKind(int(b) % int(eventKinds))
 	gen := w.u.Gen - uint64(c%3) // 0…2 generations ago
-	ev := Event{Kind: kind, Gen: gen, Pid: int(c), Once: c&1 == 1, Held: c&2 == 2, Now: c&4 == 4, Reason: Reason(c % byte(reasons))}
+	ev := Event{Kind: kind, Gen: gen, For: time.Duration(c) * time.Minute, Pid: int(c), Once: c&1 == 1, Held: c&2 == 2, Now: c&4 == 4, Reason: Reason(c % byte(reasons))}
 	switch kind {
 	case Spawned, SpawnFailed, Exited, TreeEmpty, MainMoved:
 		if gen == w.u.Gen && w.live { // the keeper tells no lies: truth says these

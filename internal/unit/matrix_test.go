@@ -27,7 +27,7 @@ func service() *spec.Service {
 
 // in returns a unit that is in phase p at t, wanted up, with what that phase implies.
 func in(p Phase, t Time) Unit {
-	u := Unit{Want: Up, Phase: p, Gen: 7, Since: t, DepsMet: true}
+	u := Unit{Want: Up, Phase: p, Gen: 7, Since: t, DepsMet: true, Restarts: 3}
 	switch p {
 	case Idle:
 		u.Want = Down
@@ -91,6 +91,9 @@ func matrixEvents() []struct {
 		{"ProbeFailed", Event{Kind: ProbeFailed, Gen: 7}, 0},
 		{"WentOver", Event{Kind: WentOver, Gen: 7}, 0},
 		{"EvidenceTaken", Event{Kind: EvidenceTaken, Gen: 7}, 0},
+		{"ExtendNoted", Event{Kind: ExtendNoted, Gen: 7, For: 10 * time.Minute}, 0},
+		{"ExtendNoted, late", Event{Kind: ExtendNoted, Gen: 7, For: 10 * time.Minute}, 2 * time.Minute},
+		{"ResetNoted", Event{Kind: ResetNoted, Gen: 7}, 0},
 		{"anything, old Gen", Event{Kind: Exited, Gen: 6, Pid: 70, Empty: true, End: exit}, 0},
 	}
 }

@@ -1,6 +1,10 @@
 package unit
 
-import "example.com/stay/internal/spec"
+import (
+	"time"
+
+	"example.com/stay/internal/spec"
+)
 
 // This file: what a process, its keeper and its judge do to a unit.
 
@@ -60,6 +64,18 @@ func (m *machine) readyNoted() {
 	case Spawning: // its datagram was faster than the keeper's news of the birth
 		m.WasReady = true
 	}
+}
+
+// maxExtend bounds one extension: who needs longer has to say so again, while he still can.
+const maxExtend = time.Hour
+
+// extend moves the deadline of a start that waits for readiness, or of a stop, to d from now. It never brings one nearer,
+// and it comes too late when the deadline has passed.
+func (m *machine) extend(d time.Duration) {
+	if m.Phase != Starting && m.Phase != Stopping || m.Deadline == 0 || m.now > m.Deadline || m.s.Ready.When == spec.ReadyAfter && m.Phase == Starting {
+		return
+	}
+	m.Deadline = max(m.Deadline, m.now.Add(min(d, maxExtend)))
 }
 
 func (m *machine) spawnFailed(ev Event) {

@@ -18,7 +18,7 @@ import (
 //	deps                 everything needed is ready         -> phase [action]
 //	start | once | stop | hold | now | restart | changed | reset | unmet | lost
 //	spawned PID | failed STAGE | exited PID CODE | died PID SIG | left PID CODE (tree not empty) | empty
-//	main PID | ready | stopping | hung | recovered | evidence
+//	main PID | ready | stopping | hung | recovered | evidence | extend DURATION | forget
 //	+DURATION            time passes; deadlines that come due are stepped, each at its moment
 //	set KEY VALUE        a setting of the service (at the top)
 //
@@ -126,6 +126,14 @@ func (s *script) event(f []string) {
 		ev.Kind = Recovered
 	case "evidence":
 		ev.Kind = EvidenceTaken
+	case "forget":
+		ev.Kind = ResetNoted
+	case "extend":
+		d, err := time.ParseDuration(f[1])
+		if err != nil {
+			s.t.Fatalf("%s: %v", s.where, err)
+		}
+		ev.Kind, ev.For = ExtendNoted, d
 	default:
 		d, err := time.ParseDuration(strings.TrimPrefix(f[0], "+"))
 		if err != nil {

@@ -87,6 +87,13 @@ func (m *machine) step(ev Event) {
 		if m.Phase == Examining {
 			m.dump()
 		}
+	case ExtendNoted:
+		m.extend(ev.For)
+	case ResetNoted:
+		if m.alive() {
+			m.forget()
+			m.Restarts = 0
+		}
 	}
 }
 
