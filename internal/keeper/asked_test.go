@@ -139,7 +139,7 @@ func TestTermWithoutEngine(t *testing.T) {
 func TestNothingStartsWhileLeaving(t *testing.T) {
 	k := testKeeper(t)
 	k.leaving = true
-	k.spawn(k.row("web"), &Message{Gen: 1, Spawn: &Spawn{Exec: &Exec{Path: "/bin/true"}}})
+	k.spawn(k.row("web"), &Message{Gen: 1, Spawn: &Spawn{Exec: &Exec{Path: "/bin/true"}}}, nil)
 	k.fork = func(string, []string, *syscall.ProcAttr) (int, error) { t.Error("it is made"); return 0, unix.EAGAIN }
 	k.makeOne()
 	if r := k.row("web"); r.state != NotBorn || unix.Errno(r.fail.Errno) != unix.ECANCELED {

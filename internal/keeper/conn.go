@@ -14,7 +14,7 @@ import (
 const maxMessage = 128 << 10
 
 // maxFiles bounds the descriptors of one message (the kernel's own bound is 253).
-const maxFiles = 64
+const maxFiles = 128
 
 // ErrFull is what TrySend returns when the other side does not read.
 var ErrFull = errors.New("connection is full")

@@ -117,11 +117,11 @@ func (r *row) knownExit() *Exit {
 	return r.exit
 }
 
-// descriptors are those of one generation, 0 for all. Their names go into m.
+// descriptors are those of one generation, 0 for all, with what the service has stored. Their names go into m.
 func (r *row) descriptors(m *Message, gen uint64) []int {
 	var fds []int
 	for _, f := range r.files {
-		if gen == 0 || f.gen == gen {
+		if gen == 0 || f.gen == gen && !f.stored() {
 			fds = append(fds, f.fd)
 			m.Names = append(m.Names, fileName(f))
 		}

@@ -147,11 +147,11 @@ func dump(m *Message) string {
 }
 
 // order sends an order with the next number of the unit.
-func (e *engine) order(m *Message) {
+func (e *engine) order(m *Message, fds ...int) {
 	e.t.Helper()
 	e.ops[m.Unit]++
 	m.Op = e.ops[m.Unit]
-	e.send(m)
+	e.send(m, fds...)
 }
 
 // shell is a Spawn of a shell script.

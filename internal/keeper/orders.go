@@ -9,13 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxName bounds the name of a unit or a descriptor, in bytes: it becomes part of a file name.
-const maxName = 200
+// Bounds of names, in bytes. That of a unit becomes part of a file name; that of a descriptor has what a service calls it.
+const (
+	maxName     = 200
+	maxFileName = 300
+)
 
 // maxFetches bounds the answers that wait for an engine that asks and does not read.
 const maxFetches = 64
 
-// fileName is how a descriptor of a unit is named on the wire: its generation stands after a slash, 0 for the unit's.
+// fileName is how a descriptor of a unit is named on the wire: its generation stands after the last slash, 0 for the unit's.
 func fileName(f file) string { return FileName(f.name, f.gen) }
 
 // FileName names a descriptor of a unit on the wire.
@@ -23,9 +26,12 @@ func FileName(name string, gen uint64) string { return name + "/" + strconv.Form
 
 // ParseFileName takes apart the name of a descriptor that came with a Row or Spawned.
 func ParseFileName(s string) (name string, gen uint64) {
-	name, g, _ := strings.Cut(s, "/")
-	gen, _ = strconv.ParseUint(g, 10, 64)
-	return name, gen
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 {
+		return s, 0
+	}
+	gen, _ = strconv.ParseUint(s[i+1:], 10, 64)
+	return s[:i], gen
 }
 
 // order executes one message of the engine. The descriptors in fds are the message's.
@@ -33,7 +39,7 @@ func (k *Keeper) order(m *Message, fds []int) {
 	kept := 0
 	defer func() { CloseAll(fds[kept:]) }()
 	switch {
-	case len(m.Unit) > maxName || len(m.Name) > maxName:
+	case len(m.Unit) > maxName || len(m.Name) > maxFileName:
 		k.o.Log.Error("internal error: order refused: its name is too long", "kind", m.Kind, "unit", short(m.Unit), "name", short(m.Name))
 		return
 	case !k.engine.hello && m.Kind != Hello:
@@ -62,8 +68,10 @@ func (k *Keeper) order(m *Message, fds []int) {
 		k.forget(m.Unit)
 	case Shutdown:
 		k.shutdown()
-	case SpawnOrder, SignalTo, KillTree, Note, Main:
-		k.numbered(m)
+	case SpawnOrder:
+		kept = k.numbered(m, fds)
+	case SignalTo, KillTree, Note, Main:
+		k.numbered(m, nil)
 	default:
 		k.o.Log.Warn("engine said what this keeper does not know", "kind", short(string(m.Kind)))
 	}
@@ -72,18 +80,19 @@ func (k *Keeper) order(m *Message, fds []int) {
 // short keeps what a confused engine says from filling the log.
 func short(s string) string { return s[:min(len(s), 60)] }
 
-// numbered executes an order that has a number, once: first the record is stored, then it is done.
-func (k *Keeper) numbered(m *Message) {
+// numbered executes an order that has a number, once: first the record is stored, then it is done. It says how many of
+// the descriptors are taken.
+func (k *Keeper) numbered(m *Message, fds []int) (kept int) {
 	if m.Unit == "" {
 		if m.Kind == Note && len(m.Record) > 0 {
 			k.daemon = m.Record
 		}
-		return
+		return 0
 	}
 	r := k.row(m.Unit)
 	if m.Op <= r.op {
 		k.o.Log.Warn("order refused: its number was seen", "unit", m.Unit, "kind", m.Kind, "number", m.Op, "last", r.op)
-		return
+		return 0
 	}
 	r.op = m.Op
 	if len(m.Record) > 0 {
@@ -92,7 +101,7 @@ func (k *Keeper) numbered(m *Message) {
 	r.seen = max(r.seen, m.Seen)
 	switch m.Kind {
 	case SpawnOrder:
-		k.spawn(r, m)
+		return k.spawn(r, m, fds)
 	case SignalTo:
 		k.signalTree(r, m)
 	case KillTree:
@@ -100,6 +109,7 @@ func (k *Keeper) numbered(m *Message) {
 	case Main:
 		k.moveMain(r, m)
 	}
+	return 0
 }
 
 // list makes every row and what comes with it owed again.
@@ -126,7 +136,7 @@ func (k *Keeper) hold(m *Message, fds []int) (kept int) {
 	}
 	if m.Unit != "" {
 		if !k.row(m.Unit).hold(m.Name, m.Gen, fds[0]) {
-			k.o.Log.Error("hold refused: too many descriptors of one unit", "unit", m.Unit, "name", m.Name, "limit", maxHeld)
+			k.o.Log.Error("hold refused: too many descriptors", "unit", m.Unit, "name", m.Name)
 			return 0
 		}
 		return 1

@@ -16,13 +16,14 @@ const maxReady = 90
 // messages. A quarter of them all, if there are few.
 const reserve = 64
 
-// scarce says whether descriptors have become few: fd is a new one, and the kernel gives the lowest that is free.
-func scarce(fd int) bool {
+// scarce says whether descriptors have become few: fd is a new one, and the kernel gives the lowest that is free. The
+// share of the reserve that has to be left is 1 for what a service cannot be made without, more for what it can.
+func scarce(fd int, share uint64) bool {
 	var l unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
 		return false
 	}
-	return uint64(fd) >= l.Cur-min(reserve, l.Cur/4)
+	return uint64(fd) >= l.Cur-share*min(reserve, l.Cur/4)
 }
 
 // prepare makes the pipes, the tree and the attributes of one process. What it has made when it fails is notBorn's and
@@ -40,6 +41,10 @@ func (k *Keeper) prepare(j *forkJob) *Failure {
 	r.out = inode(read)
 	j.attr = &syscall.ProcAttr{Files: []uintptr{k.null.Fd(), uintptr(write), uintptr(write)}, Sys: &syscall.SysProcAttr{Setsid: true}}
 	r.drop(ReadyPipe, 0)
+	if len(j.pass) != s.Pass {
+		return &Failure{Stage: "stored descriptors", Errno: int(unix.EMFILE), Detail: "not all of them could be handed over"}
+	}
+	j.passAll()
 	if s.Ready != 0 {
 		if f := k.prepareReady(j); f != nil {
 			return f
@@ -67,6 +72,9 @@ func (k *Keeper) prepareReady(j *forkJob) *Failure {
 	s := j.spawn
 	if s.Ready < 3 || s.Ready > maxReady {
 		return &Failure{Stage: "readiness pipe", Errno: int(unix.EBADF), Detail: strconv.Itoa(s.Ready)}
+	}
+	if s.Ready < len(j.attr.Files) {
+		return &Failure{Stage: "readiness pipe", Errno: int(unix.EEXIST), Detail: strconv.Itoa(s.Ready) + " is a stored descriptor"}
 	}
 	read, write, f := pipe(s, "readiness pipe")
 	if f != nil {
@@ -114,7 +122,7 @@ func pipe(s *Spawn, what string) (read, write int, f *Failure) {
 		return 0, 0, failure(what, "", err)
 	}
 	defer unix.Close(p[1])
-	if scarce(p[0]) {
+	if scarce(p[0], 1) {
 		unix.Close(p[0])
 		return 0, 0, &Failure{Stage: what, Errno: int(unix.EMFILE), Detail: "the rest is kept for the daemon itself"}
 	}

@@ -18,18 +18,19 @@ type forkJob struct {
 	argv  []string
 	attr  *syscall.ProcAttr
 	ours  []int // the child's ends: closed here when it has them
+	pass  []int // of ours, those that the service begins with, from 3 on
 	stage int   // read end of the exec stage's error pipe; 0 = direct
 }
 
-// spawn takes the order; the process is made when its turn comes.
-func (k *Keeper) spawn(r *row, m *Message) {
+// spawn takes the order; the process is made when its turn comes. It says how many of the descriptors are taken.
+func (k *Keeper) spawn(r *row, m *Message, fds []int) (kept int) {
 	switch {
 	case m.Gen <= r.gen:
 		k.o.Log.Warn("spawn refused: its generation was seen", "unit", r.unit, "generation", m.Gen, "last", r.gen)
-		return
+		return 0
 	case r.live():
 		k.o.Log.Error("internal error: spawn beside a live tree refused", "unit", r.unit, "generation", m.Gen)
-		return
+		return 0
 	}
 	r.gen, r.state, r.empty = m.Gen, InSpawn, false
 	r.main, r.start, r.born, r.exit, r.lost, r.fail, r.tree = 0, 0, 0, nil, false, nil, nil
@@ -37,10 +38,11 @@ func (k *Keeper) spawn(r *row, m *Message) {
 	r.owed = owed{row: r.owed.row}
 	if m.Spawn == nil || m.Spawn.Exec == nil && len(m.Spawn.Stage) == 0 {
 		k.notBorn(r, Failure{Stage: "order", Errno: int(unix.EINVAL), Detail: "internal error: spawn without a program"})
-		return
+		return 0
 	}
 	r.mark = m.Spawn.Mark
-	k.waiting = append(k.waiting, forkJob{row: r, spawn: m.Spawn})
+	k.waiting = append(k.waiting, forkJob{row: r, spawn: m.Spawn, pass: fds, ours: fds[:len(fds):len(fds)]})
+	return len(fds)
 }
 
 // makeOne makes the next process that is waited for, and says whether there are more. The loop itself forks: it runs on any

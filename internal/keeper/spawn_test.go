@@ -242,7 +242,7 @@ func TestKillInTheQueue(t *testing.T) {
 	k := testKeeper(t)
 	k.fork = func(string, []string, *syscall.ProcAttr) (int, error) { t.Error("it is made"); return 0, unix.EAGAIN }
 	r := k.row("web")
-	k.spawn(r, &Message{Gen: 1, Spawn: &Spawn{Exec: &Exec{Path: "/bin/true"}}})
+	k.spawn(r, &Message{Gen: 1, Spawn: &Spawn{Exec: &Exec{Path: "/bin/true"}}}, nil)
 	k.killTree(r, &Message{Gen: 1})
 	if r.state != InSpawn || !r.live() {
 		t.Errorf("before its turn: %+v", r)

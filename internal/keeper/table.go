@@ -71,21 +71,20 @@ func (k *Keeper) owe(r *row) {
 const maxLogs = 16
 
 // maxHeld is how many descriptors of other names are kept of one unit: together, a message can carry them.
-const maxHeld = maxFiles - maxLogs
+const maxHeld = maxFiles - maxLogs - maxStored
 
-// hold keeps fd in place of what had that name. It returns false if there are too many.
+// hold keeps fd in place of what had that name, or beside it if the service stored it. It returns false if there are too
+// many.
 func (r *row) hold(name string, gen uint64, fd int) bool {
-	r.drop(name, 0)
-	n := 0
-	for _, f := range r.files {
-		if f.name != LogPipe {
-			n++
-		}
+	f := file{name: name, gen: gen, fd: fd}
+	if f.stored() {
+		return r.store(name, gen, fd)
 	}
-	if n >= maxHeld {
+	r.drop(name, 0)
+	if r.count(func(f file) bool { return f.name != LogPipe && !f.stored() }) >= maxHeld {
 		return false
 	}
-	r.files = append(r.files, file{name: name, gen: gen, fd: fd})
+	r.files = append(r.files, f)
 	return true
 }
 

@@ -118,7 +118,7 @@ func TestOrphanLog(t *testing.T) {
 }
 
 func TestFileName(t *testing.T) {
-	for _, f := range []file{{name: "log", gen: 0}, {name: "ready", gen: 1<<64 - 1}, {name: "", gen: 3}} {
+	for _, f := range []file{{name: "log", gen: 0}, {name: "ready", gen: 1<<64 - 1}, {name: "", gen: 3}, {name: "store:a/b/c", gen: 7}} {
 		if name, gen := ParseFileName(fileName(f)); name != f.name || gen != f.gen {
 			t.Errorf("%+v comes back as %q, %d", f, name, gen)
 		}
@@ -216,6 +216,9 @@ func randomOrders(t testing.TB, rnd *rand.Rand, steps int) {
 	}
 	w.other.Close()
 	conn.Close()
+	for _, j := range k.waiting {
+		CloseAll(j.ours)
+	}
 	for _, r := range k.rows {
 		for _, f := range r.files {
 			unix.Close(f.fd)
@@ -291,7 +294,7 @@ func (w *world) message() (*Message, []int) {
 	kinds := []Kind{SpawnOrder, SpawnOrder, SpawnOrder, SignalTo, KillTree, KillTree, Note, Main, Forget, Hold, Fetch, Drop, List,
 		Hello, Ready, Ping, Acted, "junk"}
 	m := &Message{Kind: kinds[w.rnd.IntN(len(kinds))], Unit: []string{"a", "b", "c", ""}[w.rnd.IntN(4)], Pid: 1<<22 + w.rnd.IntN(50),
-		Op: uint64(w.rnd.IntN(1000)), Gen: uint64(w.rnd.IntN(40)), Version: Version, Name: []string{"log", "x", strings.Repeat("y", 300)}[w.rnd.IntN(3)],
+		Op: uint64(w.rnd.IntN(1000)), Gen: uint64(w.rnd.IntN(40)), Version: Version, Name: []string{"log", "x", "store:x", strings.Repeat("y", 301)}[w.rnd.IntN(4)],
 		Signal: w.rnd.IntN(70) - 1, To: []string{"main", "group", "tree", ""}[w.rnd.IntN(4)], Seen: uint64(w.rnd.IntN(40))}
 	if r := w.rows[m.Unit]; r != nil && w.rnd.IntN(3) > 0 { // most are sane
 		m.Op, m.Gen = r.op+1, r.gen
@@ -311,6 +314,9 @@ func (w *world) message() (*Message, []int) {
 		if fd, err := Memfd("test", nil); err == nil {
 			fds = append(fds, fd)
 		}
+	}
+	if m.Spawn != nil && w.rnd.IntN(4) > 0 {
+		m.Spawn.Pass = len(fds)
 	}
 	return m, fds
 }

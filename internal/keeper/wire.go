@@ -15,13 +15,13 @@ const (
 	Ready Kind = "ready" // the engine has recovered and answers clients
 	Ping  Kind = "ping"  // keeper asks, engine answers
 
-	SpawnOrder Kind = "spawn"  // Unit Gen Op Record Spawn
+	SpawnOrder Kind = "spawn"  // Unit Gen Op Record Spawn, with the Spawn.Pass descriptors that the service begins with
 	SignalTo   Kind = "signal" // Unit Gen Op Record Signal To Cont
 	KillTree   Kind = "kill"   // Unit Gen Op Record
 	Note       Kind = "note"   // Unit Op Record; Unit "" is the daemon's own record
 	Main       Kind = "main"   // Unit Gen Pid: the main process moved
 	Forget     Kind = "forget" // Unit: the unit is no more; refused while a process of it lives
-	Hold       Kind = "hold"   // Name (and Unit) with one descriptor; the same name replaces
+	Hold       Kind = "hold"   // Name (and Unit) with one descriptor; the same name replaces, unless it begins with Store: Gen then is a number of its own
 	Fetch      Kind = "fetch"  // Name; answered by Held
 	Drop       Kind = "drop"   // Name, Unit, Gen (0 = any)
 	Adopt      Kind = "adopt"  // Unit Gen Op Record Pid Start At Name (the mark) with the descriptors in Names: of a keeper that has died
@@ -87,7 +87,8 @@ type Spawn struct {
 	UID   int             `json:"uid"`            // owner of the pipes
 	GID   int             `json:"gid"`
 	Mark  string          `json:"mark,omitzero"`  // the environment entry that marks the tree
-	Ready int             `json:"ready,omitzero"` // descriptor for readiness; 0 = none
+	Ready int             `json:"ready,omitzero"` // descriptor for readiness, above those that are passed; 0 = none
+	Pass  int             `json:"pass,omitzero"`  // how many descriptors it begins with, from 3 on
 }
 
 // Exec is what execve(2) needs, and the directory.
