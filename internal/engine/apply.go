@@ -233,6 +233,7 @@ func (e *Engine) forgetInst(in *inst) {
 	if in.notify != nil {
 		in.notify.Close()
 	}
+	e.dropStored(in, dropAll)
 	e.link.send(&keeper.Message{Kind: keeper.Forget, Unit: in.name})
 	delete(e.insts, in.name)
 	e.version++

@@ -78,6 +78,8 @@ type Engine struct {
 	late      []output // log pipes that nobody reads yet
 	answers   []func() // to clients, due when the orders of this batch are with the keeper
 
+	storeWatch storeWatch
+
 	requests chan func()
 	facts    chan fact
 	loop     chan struct{} // closed when the loop has ended

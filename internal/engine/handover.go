@@ -148,8 +148,15 @@ func (e *Engine) handOverOne(in *inst) bool {
 			m.Names = append(m.Names, keeper.FileName("notify", 0))
 		}
 	}
+	copies, _ := in.copyStored()
+	if len(copies) == len(in.store) { // or none: names and descriptors have to agree
+		for _, s := range in.store {
+			m.Names = append(m.Names, keeper.FileName(s.wire(), s.number))
+		}
+		fds, copies = append(fds, copies...), nil
+	}
 	e.link.send(m, fds...)
-	keeper.CloseAll(fds)
+	keeper.CloseAll(append(fds, copies...))
 	if in.moving != 0 { // the last keeper did not answer
 		e.moveMain(in, in.moving)
 	}

@@ -15,7 +15,11 @@ import (
 	"example.com/stay/internal/unit"
 )
 
-// hearing is an engine whose loop is the test, with one instance that is ready, pid 70 of generation 7, and may be sent to.
+// self is the sender of what tests say.
+var self = os.Getpid()
+
+// hearing is an engine whose loop is the test, with one instance that is ready, in generation 7, and may be sent to: its main process is
+// the test.
 func hearing(t *testing.T) (e *Engine, in *inst, socket *os.File, say func(string)) {
 	t.Helper()
 	e = engineOf(t, aService("web", func(s *spec.Service) { s.Ready.When = spec.ReadyNotify }))
@@ -23,7 +27,7 @@ func hearing(t *testing.T) (e *Engine, in *inst, socket *os.File, say func(strin
 	t.Cleanup(func() { close(e.loop) })
 	e.o.Now = func() (unit.Time, time.Time) { return e.now, e.wall }
 	in = e.insts["web"]
-	in.u = unit.Unit{Want: unit.Up, Phase: unit.Ready, Gen: 7, Pid: 70, Started: 9e11, WasReady: true, DepsMet: true}
+	in.u = unit.Unit{Want: unit.Up, Phase: unit.Ready, Gen: 7, Pid: self, Started: 9e11, WasReady: true, DepsMet: true}
 	dir, err := os.MkdirTemp("", "stay") // short enough to be sent to
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +53,7 @@ func hearing(t *testing.T) (e *Engine, in *inst, socket *os.File, say func(strin
 
 // goodEnd is the keeper's word that a launcher ended well and left something behind.
 func goodEnd() *keeper.Message {
-	return &keeper.Message{Kind: keeper.Exited, Unit: "web", Gen: 7, Pid: 70, Exit: &keeper.Exit{At: 95e10}}
+	return &keeper.Message{Kind: keeper.Exited, Unit: "web", Gen: 7, Pid: self, Exit: &keeper.Exit{At: 95e10}}
 }
 
 // TestLauncherEndsBeforeItIsHeard: a MAINPID that was sent before the launcher's end counts, however late it is read; here
@@ -72,7 +76,7 @@ func TestLauncherEndsBeforeItIsHeard(t *testing.T) {
 		(<-e.requests)()
 	}
 	(<-e.requests)() // all was heard; but who the main process is, the keeper has to say
-	if in.u.Phase != unit.Ready || in.u.Pid != 70 {
+	if in.u.Phase != unit.Ready || in.u.Pid != self {
 		t.Fatalf("%s with pid %d", in.u.Phase, in.u.Pid)
 	}
 	e.mainMoved(in, &keeper.Message{Gen: 7, Pid: 71})
@@ -139,7 +143,7 @@ func TestLauncherEndedWhileNobodyWasThere(t *testing.T) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		t.Fatal(err)
 	}
-	row := aRow(e, in.u, keeper.Message{State: keeper.Ended, Pid: 70, Exit: &keeper.Exit{At: 95e10}, Names: []string{keeper.FileName("notify", 0)}})
+	row := aRow(e, in.u, keeper.Message{State: keeper.Ended, Pid: self, Exit: &keeper.Exit{At: 95e10}, Names: []string{keeper.FileName("notify", 0)}})
 	row.fds = []int{fd}
 	rows := map[string]*rowIn{"web": row}
 	e.restore(rows)

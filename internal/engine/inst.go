@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	"golang.org/x/sys/unix"
+
 	"example.com/stay/api"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
@@ -79,6 +81,29 @@ type inst struct {
 	lastCause    api.Cause
 	lastIncident unit.Time
 	spared       int // incidents since then that were only counted
+
+	store     []stored
+	output    outputPipe
+	reloading unit.Time // since when; 0: it is not
+	refused   refusals
+}
+
+// An outputPipe is the newest log pipe, by which processes show whose they are.
+type outputPipe struct {
+	gen   uint64
+	inode uint64
+}
+
+// noteOutput takes the log pipe of a generation.
+func (in *inst) noteOutput(gen uint64, pipe *os.File) {
+	if gen < in.output.gen {
+		return
+	}
+	if fd, err := fdOf(pipe); err == nil {
+		var st unix.Stat_t
+		_ = unix.Fstat(fd, &st) // 0 on an error
+		in.output = outputPipe{gen, st.Ino}
+	}
 }
 
 // step applies one event. A panic parks the unit: its process stays as it is.
@@ -105,7 +130,10 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 		in.act = act
 	}
 	if before.Phase != unit.Spawning && after.Phase == unit.Spawning {
-		in.status, in.refusing, in.moving = "", nil, 0
+		in.status, in.refusing, in.moving, in.reloading = "", nil, 0, 0
+	}
+	if after.Phase == unit.Idle || after.Phase == unit.Failed {
+		e.dropStored(in, dropAll)
 	}
 	in.asked = in.asked || ev.Kind <= unit.Reset
 	in.u = after
@@ -179,17 +207,17 @@ func (e *Engine) flush(in *inst) {
 	}
 }
 
-// sendOrder completes m with number, record and what was seen, and sends it.
-func (e *Engine) sendOrder(in *inst, m *keeper.Message) {
+// sendOrder completes m with number, record and what was seen, and sends it. The descriptors stay the caller's.
+func (e *Engine) sendOrder(in *inst, m *keeper.Message, fds ...int) {
 	in.op++
 	in.noted, in.asked, in.stored = false, false, in.u.Want
 	m.Unit, m.Op, m.Seen = in.name, in.op, in.seen
 	m.Record = e.record(in)
-	e.link.send(m)
+	e.link.send(m, fds...)
 }
 
 // record is what the keeper stores of the instance.
 func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
-		LastPid: in.lastPid, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict})
+		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict})
 }

@@ -10,7 +10,6 @@ import (
 
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/keeper"
-	"example.com/stay/internal/notify"
 	"example.com/stay/internal/unit"
 )
 
@@ -26,9 +25,13 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 			continue
 		}
 		name, gen := keeper.ParseFileName(names[i])
+		if e.takeStored(in, name, gen, fd) {
+			continue
+		}
 		f := os.NewFile(uintptr(fd), in.name+" "+name)
 		switch name {
 		case keeper.LogPipe:
+			in.noteOutput(gen, f)
 			if e.answering {
 				e.capture(in, gen, f)
 			} else {
@@ -158,79 +161,4 @@ func newline(fd int) (bool, error) {
 			return false, err
 		}
 	}
-}
-
-// takeNotify makes f the notify socket of the instance.
-func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
-	if in.notify != nil {
-		in.notify.Close()
-	}
-	in.notify, in.notifyUID = f, uid
-	hears := notify.NewReceiver(f)
-	in.hears = hears
-	go func() {
-		err := hears.Run(func(m notify.Message) {
-			stored := make(chan struct{})
-			e.post(func() { e.hear(in, f, m, stored) })
-			select { // the datagram stays in the socket until then
-			case <-stored:
-			case <-e.loop:
-			}
-		})
-		if err != nil {
-			e.log.Warn("notify socket", "unit", in.name, "error", err)
-		}
-	}()
-}
-
-// hear acts on one datagram of a service, and closes stored when the keeper has all that follows. A new main process that
-// is named before the keeper's news of the old one's birth waits for it.
-func (e *Engine) hear(in *inst, f *os.File, m notify.Message, stored chan<- struct{}) {
-	if in.u.Phase == unit.Spawning && m.MainPID > 0 {
-		in.early = append(in.early, func() { e.hear(in, f, m, stored) })
-		return
-	}
-	e.noted(in, f, m)
-	e.flush(in)
-	e.link.afterwards(func() { close(stored) })
-}
-
-// hearEarly takes what was heard while the process was being made.
-func (e *Engine) hearEarly(in *inst) {
-	if in.u.Phase == unit.Spawning {
-		return
-	}
-	early := in.early
-	in.early = nil
-	for _, hear := range early {
-		hear()
-	}
-}
-
-// noted acts on one datagram of a service.
-func (e *Engine) noted(in *inst, f *os.File, m notify.Message) {
-	if in.notify != f || !in.u.HasProcess() || m.Pid != 0 && m.Pid == in.lastPid && m.Pid != in.u.Pid {
-		return // from a generation that has gone
-	}
-	gen := in.u.Gen
-	if m.HasStatus && m.Status != in.status {
-		in.status, in.noted = m.Status, true
-		e.touch(in)
-	}
-	if m.MainPID > 0 && m.MainPID != in.u.Pid {
-		e.moveMain(in, m.MainPID)
-	}
-	if m.Ready {
-		e.step(in, unit.Event{Kind: unit.ReadyNoted, Gen: gen})
-	}
-	if m.Stopping {
-		e.step(in, unit.Event{Kind: unit.StoppingNoted, Gen: gen})
-	}
-}
-
-// moveMain has the keeper make pid the main process, if it is one of the tree.
-func (e *Engine) moveMain(in *inst, pid int) {
-	in.moving = pid
-	in.op++
-	e.link.send(&keeper.Message{Kind: keeper.Main, Unit: in.name, Gen: in.u.Gen, Op: in.op, Pid: pid})
 }

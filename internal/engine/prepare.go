@@ -23,20 +23,37 @@ type prepared struct {
 	notify  *os.File // a new notify socket, or nil
 	page    *os.File // a new pulse page, or nil
 	uid     int
+	pass    []int // descriptors that the service begins with; closed when the order is out
 	failure *keeper.Failure
 }
 
 // prepare has the edge look up program, user and groups, which may take as long as a file system or a name service
 // pleases; the order goes out when it has.
 func (e *Engine) prepare(in *inst, gen uint64) {
-	sp, hash, name, number := in.svc.spec, in.svc.hash, in.name, in.number
 	in.making = true
+	if in.svc.spec.FDStore == 0 || in.hears == nil {
+		e.prepareNow(in, gen)
+		return
+	}
+	in.hears.Drained(func() { // what the last generation stored before it ended is for this one
+		e.post(func() {
+			if e.insts[in.name] == in && in.u.Gen == gen && in.u.Phase == unit.Spawning {
+				e.prepareNow(in, gen)
+			}
+		})
+	})
+}
+
+func (e *Engine) prepareNow(in *inst, gen uint64) {
+	sp, hash, name, number := in.svc.spec, in.svc.hash, in.name, in.number
 	have := in.notifyUID
 	if in.notify == nil {
 		have = -1
 	}
+	pass, names := in.copyStored()
 	go func() {
-		p := e.prepareAtEdge(sp, name, number, gen, have)
+		p := e.prepareAtEdge(sp, name, number, gen, have, names)
+		p.pass = pass
 		e.post(func() { e.spawnPrepared(in, gen, hash, p) })
 	}()
 }
@@ -46,30 +63,34 @@ func (e *Engine) treeMark(name string, gen uint64) string {
 	return fmt.Sprintf("%s%s/%d", e.markPrefix(), name, gen)
 }
 
-func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen uint64, haveUID int) prepared {
+func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen uint64, haveUID int, stored []string) prepared {
 	mark := e.treeMark(name, gen)
 	socket := filepath.Join(e.o.MemoryDir, name)
 	env := environment(sp, name, number, mark, e.o.Socket)
-	if sp.Ready.When == spec.ReadyNotify {
+	if hears(sp) {
 		env = append(env, "NOTIFY_SOCKET="+socket)
 	}
 	if sp.Pulse != nil {
 		env = append(env, "STAY_PULSE="+filepath.Join(e.o.MemoryDir, pageName(name)), "WATCHDOG_USEC="+strconv.FormatInt(sp.Pulse.Limit.Microseconds(), 10))
 	}
+	env = append(env, storeVariables(sp, stored)...)
 	ready, failure := launch.Prepare(request(sp, env))
 	if failure != nil {
 		return prepared{failure: &keeper.Failure{Stage: failure.Stage, Errno: failure.Errno, Detail: failure.Detail}}
 	}
-	p := prepared{uid: ready.UID, order: keeper.Spawn{UID: ready.UID, GID: ready.GID, Mark: mark}}
+	p := prepared{uid: ready.UID, order: keeper.Spawn{UID: ready.UID, GID: ready.GID, Mark: mark, Pass: len(stored)}}
+	if len(stored) > 0 {
+		ready.Plan.ListenPID, ready.Direct = true, false
+	}
 	if ready.Direct {
 		p.order.Exec = &keeper.Exec{Path: ready.Plan.Path, Argv: ready.Plan.Argv, Env: ready.Plan.Env, Dir: ready.Plan.Dir}
 	} else {
 		p.order.Stage = mustJSON(ready.Plan)
 	}
-	switch {
-	case sp.Ready.When == spec.ReadyFD:
+	if sp.Ready.When == spec.ReadyFD {
 		p.order.Ready = sp.Ready.FD
-	case sp.Ready.When == spec.ReadyNotify && haveUID != ready.UID:
+	}
+	if hears(sp) && haveUID != ready.UID {
 		f, err := notify.Listen(socket, ready.UID, ready.GID)
 		if err != nil {
 			return prepared{failure: &keeper.Failure{Stage: "notify socket", Detail: err.Error()}}
@@ -109,12 +130,19 @@ func (e *Engine) makePage(sp *spec.Service, name string, gen uint64, uid, gid in
 // ofAccount are the variables that a login sets from the user's account.
 var ofAccount = map[string]bool{"HOME": true, "USER": true, "LOGNAME": true, "SHELL": true}
 
+// ofSupervisor are the variables by which a supervisor speaks to the one process that it has started.
+var ofSupervisor = map[string]bool{"NOTIFY_SOCKET": true, "WATCHDOG_USEC": true, "WATCHDOG_PID": true, "FDSTORE": true,
+	"LISTEN_FDS": true, "LISTEN_PID": true, "LISTEN_FDNAMES": true, "LISTEN_PIDFDID": true}
+
 // environment is what the service finds: its own variables, then stay's.
 func environment(sp *spec.Service, name string, number int, mark, socket string) []string {
 	env := make([]string, 0, len(sp.Env)+7)
 	for _, v := range sp.Env {
 		if sp.User != "" && v.From == spec.Inherited && ofAccount[v.Name] {
 			continue // the daemon's: package launch sets the user's own
+		}
+		if v.From == spec.Inherited && ofSupervisor[v.Name] {
+			continue // what the daemon's own supervisor says to the daemon
 		}
 		env = append(env, v.Name+"="+v.Value)
 	}
@@ -134,6 +162,7 @@ func request(sp *spec.Service, env []string) launch.Request {
 // spawnPrepared sends the order, unless the unit went on to something else meanwhile. One that has to end already is not
 // made, and one whose configuration changed is prepared again.
 func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
+	defer keeper.CloseAll(p.pass)
 	current := in.u.Gen == gen && in.u.Phase == unit.Spawning && e.insts[in.name] == in
 	if !current || in.u.Reason != unit.NoReason || hash != in.svc.hash {
 		p.close()
@@ -164,7 +193,7 @@ func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
 			e.link.send(&keeper.Message{Kind: keeper.Hold, Unit: in.name, Name: pulsePage, Gen: gen}, fd)
 		}
 	}
-	e.sendOrder(in, &keeper.Message{Kind: keeper.SpawnOrder, Gen: gen, Spawn: &p.order})
+	e.sendOrder(in, &keeper.Message{Kind: keeper.SpawnOrder, Gen: gen, Spawn: &p.order}, p.pass...)
 }
 
 // notMade ends an attempt of which the keeper knows nothing.

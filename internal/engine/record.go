@@ -11,15 +11,17 @@ import (
 
 // A record is what the keeper stores of a unit for the next engine. Fields are only ever added.
 type record struct {
-	Service string    `json:"service"`
-	Number  int       `json:"number"`
-	Unit    unit.Unit `json:"unit"`
-	Spec    string    `json:"spec,omitzero"`   // hash of what the process was started with
-	Status  string    `json:"status,omitzero"` // last STATUS= text
-	Parked  string    `json:"parked,omitzero"` // the panic that parked it
-	LastPid int       `json:"last_pid,omitzero"`
-	Unready unit.Time `json:"unready,omitzero"` // since when no instance of the service is ready
-	Paid    int64     `json:"paid,omitzero"`    // of the bucket of crash restarts
+	Service   string    `json:"service"`
+	Number    int       `json:"number"`
+	Unit      unit.Unit `json:"unit"`
+	Spec      string    `json:"spec,omitzero"`   // hash of what the process was started with
+	Status    string    `json:"status,omitzero"` // last STATUS= text
+	Parked    string    `json:"parked,omitzero"` // the panic that parked it
+	LastPid   int       `json:"last_pid,omitzero"`
+	Errno     string    `json:"errno,omitzero"`
+	Reloading unit.Time `json:"reloading,omitzero"`
+	Unready   unit.Time `json:"unready,omitzero"` // since when no instance of the service is ready
+	Paid      int64     `json:"paid,omitzero"`    // of the bucket of crash restarts
 
 	Verdict *api.Verdict `json:"verdict,omitzero"` // that it is ending for
 }

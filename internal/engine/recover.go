@@ -226,6 +226,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
 			in.lastPid, in.verdict = r.record.LastPid, r.record.Verdict
+			in.errno, in.reloading = r.record.Errno, r.record.Reloading
 			in.svc.unready = max(in.svc.unready, r.record.Unready)
 			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)
 		} else {
@@ -241,6 +242,9 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		e.heap.set(in, in.u.Deadline)
 		e.adoptFiles(in, r.m.Names, r.fds)
 		r.fds = nil
+		if in.u.Phase == unit.Idle || in.u.Phase == unit.Failed { // the last engine died over it
+			e.dropStored(in, dropAll)
+		}
 	}
 }
 

@@ -1,10 +1,14 @@
 package engine
 
 import (
+	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"example.com/stay/internal/proctree"
+	"example.com/stay/internal/unit"
 )
 
 // treeOf says which generation of which instance a process belongs to, as far as the process shows it: by its group, else
@@ -32,4 +36,66 @@ func treeIn(t proctree.Trace) (instance string, gen uint64, found bool) {
 		return "", 0, false
 	}
 	return name, gen, true
+}
+
+// known says whether it is known of a sender where it belongs, or that it has gone.
+func known(t proctree.Trace) bool {
+	_, _, found := treeIn(t)
+	return found || !t.Live
+}
+
+// A tracer traces the senders of one socket, of which most are the same one again. It belongs to one goroutine.
+type tracer struct {
+	e     *Engine
+	pid   int
+	start uint64
+	last  proctree.Trace
+}
+
+func (t *tracer) trace(pid int) proctree.Trace {
+	start, err := proctree.StartTime(pid)
+	if err != nil {
+		return proctree.Trace{}
+	}
+	if pid != t.pid || start != t.start || !known(t.last) || !t.last.Live {
+		t.pid, t.start, t.last = pid, start, t.e.trace(pid)
+	}
+	return t.last
+}
+
+// maySend says whether the sender of a datagram may speak for the instance. One that lives has to be of its tree: by its
+// group or mark, else as a descendant of the main process, or in its session, or by its output. One that has gone counts
+// by its uid: only root and the service's user could send to the instance's own socket anyway.
+func (e *Engine) maySend(in *inst, n note) bool {
+	if !n.from.Live {
+		return n.UID == 0 || n.UID == os.Geteuid() || in.notifyUID == -1 || n.UID == in.notifyUID
+	}
+	if name, gen, found := treeIn(n.from); found {
+		return name == in.name && gen <= in.u.Gen
+	}
+	return in.u.Pid != 0 && slices.Contains(n.from.Line, in.u.Pid) ||
+		in.output.inode != 0 && slices.Contains(n.from.Out[:], in.output.inode)
+}
+
+// refusedEvery is how often it is logged of one instance that its words were refused.
+const refusedEvery = 10 * time.Second
+
+// A refusals is what was refused of the words of one instance since that was last logged.
+type refusals struct {
+	logged unit.Time // 0: never
+	more   int       // since
+}
+
+// refuseNote logs that something was refused, at most once in refusedEvery.
+func (e *Engine) refuseNote(in *inst, why string, args ...any) {
+	if r := &in.refused; r.logged != 0 && e.now.Sub(r.logged) < refusedEvery {
+		r.more++
+		return
+	}
+	args = append([]any{"unit", in.name}, args...)
+	if in.refused.more > 0 {
+		args = append(args, "and_before", in.refused.more)
+	}
+	e.log.Warn("notify socket: refused: "+why, args...)
+	in.refused = refusals{logged: max(e.now, 1)}
 }

@@ -46,6 +46,9 @@ func (e *Engine) why(in *inst) string {
 		if failing := failingCheck(in); failing != "" {
 			return failing
 		}
+		if in.reloading != 0 {
+			return "reloading for " + short(e.now.Sub(in.reloading))
+		}
 		return in.status
 	case unit.Idle:
 		if u.Want != unit.Down {

@@ -53,7 +53,7 @@ func (k EventKind) outside() bool { return k >= Spawned }
 type Event struct {
 	Kind   EventKind
 	For    time.Duration // ExtendNoted
-	Gen    uint64 // outside events: the generation they are about
+	Gen    uint64        // outside events: the generation they are about
 	Pid    int
 	At     Time   // Spawned: when the process was made; 0: now
 	Empty  bool   // Exited: the tree is empty too
