@@ -45,9 +45,9 @@ func TestSlot(t *testing.T) {
 			{"progress 1 3", func(s *slot) { s.progress, s.state = 3, busy }, true},
 			{"idle 1", func(s *slot) { s.state = idle }, true},
 			{"busy 1", func(s *slot) { s.state = busy }, true},
-			{"pause 1", func(s *slot) { s.state = paused }, true},
+			{"pause 1", func(s *slot) { s.state = paused }, false},
 			{"progress 1 4", func(s *slot) { s.progress, s.state = 4, busy }, true},
-			{"pause 1", func(s *slot) { s.state = paused }, true},
+			{"pause 1", func(s *slot) { s.state = paused }, false},
 			{"resume 1", func(s *slot) { s.state = busy }, true},
 		} {
 			want, begin := s, now()

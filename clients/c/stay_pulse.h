@@ -104,7 +104,7 @@ static inline void stay_pulse_idle(stay_pulse *p);
 /* stay_pulse_busy beats and ends idle. */
 static inline void stay_pulse_busy(stay_pulse *p);
 
-/* stay_pulse_pause says that no beat comes until stay_pulse_resume, e.g. before a read that may wait for ever. */
+/* stay_pulse_pause says that no beat comes until stay_pulse_resume, e.g. before a read that may wait for ever. It is no beat. */
 static inline void stay_pulse_pause(stay_pulse *p);
 
 /* stay_pulse_resume beats and ends a pause. */
@@ -466,7 +466,13 @@ static inline void stay_pulse_idle(stay_pulse *p) { stay_pulse_say_(p, STAY_PULS
 
 static inline void stay_pulse_busy(stay_pulse *p) { stay_pulse_say_(p, STAY_PULSE_BUSY_); }
 
-static inline void stay_pulse_pause(stay_pulse *p) { stay_pulse_say_(p, STAY_PULSE_PAUSED_); }
+static inline void stay_pulse_pause(stay_pulse *p)
+{
+	struct stay_pulse_slot_ *slot = stay_pulse_slot_of_(p);
+
+	if (slot != NULL)
+		__atomic_store_n(&slot->state, (uint32_t)STAY_PULSE_PAUSED_, __ATOMIC_RELEASE);
+}
 
 static inline void stay_pulse_resume(stay_pulse *p) { stay_pulse_say_(p, STAY_PULSE_BUSY_); }
 

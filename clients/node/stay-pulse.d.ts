@@ -35,7 +35,7 @@ export class Pulse {
   /** Beats, and ends idle. */
   busy(): void;
 
-  /** Says that no beat comes until resume. */
+  /** Says that no beat comes until resume. It is no beat. */
   pause(): void;
 
   /** Beats, and ends a pause. */

@@ -309,7 +309,7 @@ class Pulse {
   }
 
   pause() {
-    this._say(PAUSED);
+    this._do((page) => page.mark(this._slot, this._state = PAUSED));
   }
 
   resume() {

@@ -262,8 +262,9 @@ class Pulse:
         self._say(_BUSY)
 
     def pause(self):
-        """Says that no beat comes until resume, for example before a read that may wait for ever."""
-        self._say(_PAUSED)
+        """Says that no beat comes until resume, for example before a read that may wait for ever. It is no beat."""
+        if self._words is not None:
+            self._halves[_STATE] = _PAUSED
 
     def resume(self):
         """Beats, and ends a pause."""
