@@ -18,6 +18,7 @@ import (
 const usage = `usage: stayd keeper [--file FILE] [--only NAME,…] [--foreground] [--transient --dir DIR]
        stayd check [--json] [-f FILE]
        stayd logs --dir LOGDIR [-n N] [NAME…]
+       stayd incidents --dir DIR [--target NAME] [--since TIME] [-n N] | --id ID
        stayd version
 
 stayd is the daemon; "stay" is what people use: stay up, stay status, stay --help.
@@ -44,6 +45,8 @@ func run(role string, args []string) int {
 		return checkMain(args)
 	case "logs":
 		return logsMain(args)
+	case "incidents":
+		return incidentsMain(args)
 	case "version", "--version":
 		fmt.Println(api.Version)
 		return 0

@@ -116,7 +116,8 @@ func (s *Store) prune(now time.Time) error {
 
 // A Filter chooses incidents. The zero value chooses all.
 type Filter struct {
-	Names map[string]bool // of instances; nil: all
+	Names map[string]bool        // of instances; nil: all
+	Match func(name string) bool // chooses among names; nil: all of them
 	Since time.Time
 	Limit int // how many at most; 0: any number
 }
@@ -132,7 +133,7 @@ func List(dir string, f Filter) ([]api.Incident, error) {
 	}
 	list := []api.Incident{}
 	for _, e := range slices.Backward(all) {
-		if f.Names != nil && !f.Names[e.name] || e.at.Before(f.Since.Truncate(time.Microsecond)) {
+		if f.Names != nil && !f.Names[e.name] || f.Match != nil && !f.Match(e.name) || e.at.Before(f.Since.Truncate(time.Microsecond)) {
 			continue
 		}
 		a, err := Get(dir, e.id)

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/incident"
+)
+
+// incidentsMain prints incidents of a daemon that does not run, the newest first, as one JSON array.
+func incidentsMain(args []string) int {
+	flags := flag.NewFlagSet("incidents", flag.ExitOnError)
+	dir := flags.String("dir", "", "the directory of incidents")
+	id := flags.String("id", "", "this one alone")
+	n := flags.Int("n", 0, "how many at most; 0 is all")
+	since := flags.String("since", "", "not older than this, as 2026-01-02T15:04:05Z")
+	target := flags.String("target", "", "of this service or instance, or of what this pattern matches")
+	_ = flags.Parse(args)
+	list, err := []api.Incident{}, error(nil)
+	if *id != "" {
+		list, err = oneIncident(*dir, *id)
+	} else {
+		f := incident.Filter{Limit: *n}
+		if *since != "" {
+			if f.Since, err = time.Parse(time.RFC3339, *since); err != nil {
+				return refuse(fmt.Errorf("--since %q is no time", *since), "say it as 2026-01-02T15:04:05Z")
+			}
+		}
+		if *target != "" {
+			f.Match = func(name string) bool { return isTarget(*target, name) }
+		}
+		list, err = incident.List(*dir, f)
+	}
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(list)
+	}
+	if err != nil {
+		return refuse(err, "")
+	}
+	return 0
+}
+
+// oneIncident is the incident of that ID, or none.
+func oneIncident(dir, id string) ([]api.Incident, error) {
+	a, err := incident.Get(dir, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []api.Incident{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []api.Incident{*a}, nil
+}
+
+// isTarget says whether target, a service, an instance or a pattern over both, means the instance of that name.
+func isTarget(target, name string) bool {
+	service, _, _ := strings.Cut(name, ".")
+	byName, _ := path.Match(target, name)
+	byService, _ := path.Match(target, service)
+	return byName || byService || target == name+".1" && service == name
+}
