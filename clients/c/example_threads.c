@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER; /* by main, for ever */
 static double hang_after;                                /* 0: never */
@@ -34,6 +35,7 @@ static void *work(void *argument)
 	char text[64];
 
 	snprintf(text, sizeof text, "worker-%02ld", me);
+	prctl(PR_SET_NAME, text); /* so that ps and the evidence of a hang name it, too */
 	pulse = stay_pulse_start(text, 0);
 	if (pulse == NULL)
 		printf("%s: no pulse: %s\n", text, stay_pulse_why());
