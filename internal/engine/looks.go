@@ -26,7 +26,7 @@ func (e *Engine) Pulses(ctx context.Context, target string) ([]api.PulseSlot, er
 		}
 		for _, in := range insts {
 			e.read(in)
-			list = append(list, e.standings(in)...)
+			list = append(append(list, e.standings(in)...), e.checkSlots(in)...)
 		}
 	})
 	if err = first(err, refused); err != nil {

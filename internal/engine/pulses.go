@@ -180,10 +180,14 @@ func (e *Engine) naming(in *inst, list []judge.Slot) []judge.Slot {
 
 // lastOutput is when the generation that runs last wrote something; 0: never.
 func (e *Engine) lastOutput(in *inst) unit.Time {
-	if st := in.streams[in.u.Gen]; st != nil {
-		return unit.Time(st.Last())
+	st := in.streams[in.u.Gen]
+	switch {
+	case st == nil:
+		return 0
+	case st.Unread() > 0: // written, and not yet read: the disk is slow, or nobody came to it
+		return e.now
 	}
-	return 0
+	return unit.Time(st.Last())
 }
 
 // takePage makes f the pulse page of generation gen.
