@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // A stat is what of proc_pid_stat(5) is needed.
@@ -43,4 +45,17 @@ func parseStat(text string) (stat, bool) {
 	s.system, _ = strconv.ParseInt(f[12], 10, 64)
 	s.start, _ = strconv.ParseUint(f[19], 10, 64)
 	return s, s.pid > 0
+}
+
+// printable is text in which nothing obeys a terminal: what cannot be printed becomes U+FFFD, white space a space.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
