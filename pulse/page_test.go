@@ -188,6 +188,45 @@ func TestLockedSlot(t *testing.T) {
 	}
 }
 
+// TestDescriptorsClosed: a program that closes all its descriptors, and opens others, goes on claiming; the file that has the
+// number now is not locked.
+func TestDescriptorsClosed(t *testing.T) {
+	pg := opened(t, makePage(t, 3))
+	other, err := os.OpenFile(makePage(t, 3), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Dup3(int(other.Fd()), int(pg.file.f.Fd()), syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	if err := pg.file.fcntl(1, syscall.F_WRLCK); err != syscall.EBADF {
+		t.Errorf("lock of another file: %v", err)
+	}
+	if p := pg.start("x", 0, 0); p.Err() != nil {
+		t.Error(p.Err())
+	}
+	pg.file.f.Close()
+	if p := pg.start("x", 0, 0); p.Err() != nil {
+		t.Error(p.Err())
+	}
+}
+
+// FuzzHeader looks at headers of all kinds: what passes is no longer than its file.
+func FuzzHeader(f *testing.F) {
+	f.Add(header(31), int64(4096))
+	f.Add(header(65535), int64(4096))
+	f.Add([]byte{}, int64(0))
+	f.Fuzz(func(t *testing.T, h []byte, size int64) {
+		var whole [128]byte
+		copy(whole[:], h)
+		n, err := checkHeader(whole[:], size)
+		if err == nil && (n < 256 || int64(n) > size || n%128 != 0 || string(whole[:8]) != "STAYPULS") {
+			t.Fatalf("header % x of a file of %d bytes: %d bytes are used", whole, size, n)
+		}
+	})
+}
+
 // TestManyClaim has many goroutines claim and close: nobody has a slot that somebody else has.
 func TestManyClaim(t *testing.T) {
 	const slots, goroutines, rounds = 5, 12, 200

@@ -41,26 +41,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("pulse", flag.ContinueOnError)
 	workers := flags.Int("workers", 4, "how many workers")
 	jobs := flags.Int("jobs", 0, "how many jobs there are; 0: no end")
+	every := flags.Duration("every", 0, "time between two jobs; 0: none")
 	hangAfter := flags.Duration("hang-after", 0, "when one worker gets stuck; 0: never")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *workers < 1 || *jobs < 0 || *hangAfter < 0 || flags.NArg() > 0 {
+	if *workers < 1 || *jobs < 0 || *every < 0 || *hangAfter < 0 || flags.NArg() > 0 {
 		return errors.New("one worker is needed, and nothing is negative: see --help")
 	}
 	p := &pool{jobs: make(chan int)}
 	if *hangAfter > 0 {
 		p.hangAt = time.Now().Add(*hangAfter)
 	}
-	go func() {
-		defer close(p.jobs)
-		for i := 1; (*jobs == 0 || i <= *jobs) && ctx.Err() == nil; i++ {
-			select {
-			case p.jobs <- i:
-			case <-ctx.Done():
-			}
-		}
-	}()
+	go p.produce(ctx, *jobs, *every)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -84,6 +77,21 @@ type pool struct {
 	done   atomic.Int64
 	hangAt time.Time // zero: never
 	hung   atomic.Bool
+}
+
+// produce makes jobs until there are as many as wanted (0: no end), or ctx ends.
+func (p *pool) produce(ctx context.Context, jobs int, every time.Duration) {
+	defer close(p.jobs)
+	for i := 1; (jobs == 0 || i <= jobs) && ctx.Err() == nil; i++ {
+		select {
+		case p.jobs <- i:
+		case <-ctx.Done():
+		}
+		select {
+		case <-time.After(every):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // worker does jobs. Waiting for one may take for ever and is no hang, so the pulse is paused for that; a job is no longer than

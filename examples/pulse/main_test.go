@@ -144,10 +144,10 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// TestWaiting: workers without a job are paused, and those that end are gone.
+// TestWaiting: a worker without a job is paused.
 func TestWaiting(t *testing.T) {
-	w := watch(t, "--workers", "3", "--hang-after", "1h")
-	w.until("three workers, one of them between two jobs", func(by map[string]page.Slot) bool {
+	w := watch(t, "--workers", "3", "--every", "100ms")
+	w.until("three workers, one of them waiting for its second job", func(by map[string]page.Slot) bool {
 		for _, s := range by {
 			if s.State == page.Paused && s.Count > 1 {
 				return len(by) == 3

@@ -225,6 +225,24 @@ func TestOwner(t *testing.T) {
 	}
 }
 
+// TestOwnerRefused: who may not give files away makes none, and leaves nothing.
+func TestOwnerRefused(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may give files away")
+	}
+	dir := privateDir(t)
+	f, _, err := Make(dir, "web", Options{})
+	if err == nil {
+		f.Close()
+	}
+	if !errors.Is(err, fs.ErrPermission) || err.Error() != `make pulse page "web": chown: operation not permitted` {
+		t.Errorf("make: %v", err)
+	}
+	if got := names(t, dir); got != "" {
+		t.Errorf("left: %s", got)
+	}
+}
+
 // openAs opens a file as another user: on a thread of its own, which ends with it.
 func openAs(uid int, path string) error {
 	result := make(chan error)
