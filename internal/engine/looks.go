@@ -55,12 +55,13 @@ func (e *Engine) worst(in *inst) *api.Pulse {
 // Incidents returns the incidents of what target names since a moment, newest first, at most n (0: all that are kept).
 // Those of services that are no more are found by their exact name.
 func (e *Engine) Incidents(ctx context.Context, target string, since time.Time, n int) ([]api.Incident, error) {
-	names := map[string]bool{}
+	var names map[string]bool // nil: all of them, also of those that are no more
 	var refused error
 	err := e.do(ctx, func() {
 		if target == "" || target == "all" {
 			return
 		}
+		names = map[string]bool{}
 		insts, err := e.resolve(target)
 		refused = err
 		for _, in := range insts {

@@ -137,7 +137,10 @@ func compare(a, b float64) int {
 
 // process is the title of a process.
 func process(p api.Seen) string {
-	text := fmt.Sprintf("process %d (%s): %s, %s, %s", p.Pid, p.Comm, State(p.State), many(p.Count, "thread", "threads"), size(p.RSS))
+	text := fmt.Sprintf("process %d (%s): %s, %s", p.Pid, p.Comm, State(p.State), many(p.Count, "thread", "threads"))
+	if p.RSS > 0 {
+		text += ", " + size(p.RSS)
+	}
 	if p.Swap > 0 {
 		text += ", " + size(p.Swap) + " in swap"
 	}

@@ -55,7 +55,7 @@ process 4711 (web): sleeping, 20 threads, 42 MiB, 1 MiB in swap, 31 descriptors
   15 more threads
   near a limit: Max open files 31 of 32
   open: 0 /dev/null; 3 socket:[123] tcp 127.0.0.1:80 LISTEN; 29 more
-process 4720 (sh): dead, 1 thread, 0 B
+process 4720 (sh): dead, 1 thread
   thread 4720 (sh): dead
     ran 0.0 ms of its own, 0.0 ms in the kernel; waited 0.0 ms for a processor
 machine

@@ -113,6 +113,7 @@ var cases = []struct {
 	{"exec: no directory", failedExec("chdir", "ENOENT", `chdir "/srv/app": no such file or directory`)},
 	{"exec: no entry", failedExec("chdir", "EACCES", `chdir "/srv/app": permission denied`)},
 	{"exec: not in PATH", failedExec("lookup", "ENOENT", `"web" not found (looked for in "/bin")`)},
+	{"exec: no such path", failedExec("lookup", "ENOENT", `program "/nix/web" not found`)},
 	{"exec: no such user", failedExec("user", "ENOENT", `no such user "www"`)},
 	{"exec: above the limit", failedExec("rlimit open_files", "EPERM", `rlimit open_files "9999999": operation not permitted`)},
 	{"exec: too many processes", failedExec("exec", "EAGAIN", `exec "/srv/web": resource temporarily unavailable`)},

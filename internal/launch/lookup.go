@@ -63,6 +63,9 @@ func (l lookup) verdict(name, path string, err error) *Failure {
 	case nil:
 		return nil
 	case unix.ENOENT, unix.ENOTDIR:
+		if name == path {
+			return sentence(StageLookup, unix.ENOENT, "program %q not found", name)
+		}
 		return sentence(StageLookup, unix.ENOENT, "program %q not found (looked for %s)", name, path)
 	case unix.EISDIR:
 		return sentence(StageLookup, unix.EISDIR, "program %q is a directory", path)

@@ -199,6 +199,7 @@ func TestPrepareLookup(t *testing.T) {
 		{"not executable", "only", dir + "/a:" + dir + "/b", "", "",
 			`program "` + dir + `/a/only" is not executable: chmod +x it, or give its interpreter as the program`},
 		{"directory", dir, "", "", "", `program "` + dir + `" is a directory`},
+		{"missing, by its whole path", dir + "/nix/foo", "", "", "", `program "` + dir + `/nix/foo" not found`},
 		{"missing", "./foo", "", "", "", `program "./foo" not found (looked for ` + dir + `/foo)`},
 		{"below a file", "b/prog/x", "", "", "", `program "b/prog/x" not found (looked for ` + dir + `/b/prog/x)`},
 		{"device", "/dev/null", "", "", "",
