@@ -24,7 +24,8 @@ func incidentsMain(args []string) int {
 	since := flags.String("since", "", "not older than this, as 2026-01-02T15:04:05Z")
 	target := flags.String("target", "", "of this service or instance, or of what this pattern matches")
 	_ = flags.Parse(args)
-	list, err := []api.Incident{}, error(nil)
+	var list []api.Incident
+	var err error
 	if *id != "" {
 		list, err = oneIncident(*dir, *id)
 	} else {

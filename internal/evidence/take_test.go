@@ -37,7 +37,7 @@ func threadsRole() {
 	for _, work := range []func(){
 		func() { _, _ = syscall.Read(0, make([]byte, 1)) },
 		func() {
-			for {
+			for n := 0; n >= 0; n = (n + 1) % 7 {
 			}
 		},
 	} {
