@@ -49,6 +49,11 @@ func (e *Engine) tendChecks(in *inst) {
 	if c != nil && due && c.gen == in.u.Gen && sameChecks(c.specs, specs) {
 		return
 	}
+	if c != nil && due && c.gen == in.u.Gen { // the configuration has changed: what the old ones said is of no account
+		for _, a := range c.asked {
+			e.checkPassed(in, a.check.Name())
+		}
+	}
 	e.endChecks(in)
 	if due {
 		e.beginChecks(in)
@@ -161,6 +166,7 @@ func (e *Engine) answered(in *inst, c *checking, a *asked, r helped) {
 	switch {
 	case r.good && a.failing:
 		a.failing = false
+		e.checkPassed(in, a.check.Name())
 		e.tellCheck(in, fmt.Sprintf("check %s: good again", a.check.Name()))
 	case tooOften && !a.failing:
 		a.failing = true

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/stay/internal/judge"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -191,5 +192,45 @@ func TestCheckSlots(t *testing.T) {
 	list := a.checkSlots(a.in)
 	if len(list) != 1 || list[0].Source != "check" || list[0].Slot != -1 || list[0].State != "failing" || list[0].AgeMS != 5000 || list[0].Note != "bad 2" {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestCheckBrakeAndRecovery: a restart that waits for the brake does not come when the check is good again, or is not
+// configured any more.
+func TestCheckBrakeAndRecovery(t *testing.T) {
+	for _, how := range []string{"good again", "taken out", "still bad"} {
+		a := newAttendant(t, aCheck(spec.ThenRestart), aCheck(spec.ThenMark))
+		a.judge = judge.New(a.now)
+		a.judge.SetBrake(1, 1)
+		in := a.in
+		a.watch(in)
+		other := a.judge.Watch(judge.Rule{}, a.now) // which has used the brake up
+		other.Ready(a.now)
+		if what := other.Failed(a.now, "x", 3, "bad"); what.Verdict == nil {
+			t.Fatal("the brake lets nobody through")
+		}
+		a.tendChecks(in)
+		c := in.checking
+		for n := range 3 {
+			a.answered(in, c, c.asked[0], bad(n))
+		}
+		if in.u.Phase != unit.Ready {
+			t.Fatalf("%s: the brake does not hold", how)
+		}
+		switch how {
+		case "good again":
+			a.answered(in, c, c.asked[0], helped{good: true})
+		case "taken out":
+			next := *in.svc.spec
+			next.Checks = next.Checks[1:]
+			in.svc.spec = &next
+			a.tendChecks(in)
+		}
+		a.now = a.now.Add(2 * time.Minute)
+		a.judge.Tick(a.now)
+		a.read(in)
+		if condemned := in.u.Phase != unit.Ready; condemned != (how == "still bad") {
+			t.Errorf("%s: it is %s", how, in.u.Phase)
+		}
 	}
 }

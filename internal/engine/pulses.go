@@ -252,6 +252,13 @@ func (e *Engine) checkFailed(in *inst, gen uint64, check string, failures int, m
 	}
 }
 
+// checkPassed takes back what checkFailed said of a check: a restart that waits for the brake is not for it any more.
+func (e *Engine) checkPassed(in *inst, check string) {
+	if w := in.pulse.watch; w != nil && in.pulse.gen == in.u.Gen {
+		w.Passed(check)
+	}
+}
+
 // tableNoted takes the entries of old tables that belong to processes of generation gen; nil: none any more.
 func (e *Engine) tableNoted(in *inst, gen uint64, entries []judge.Slot) {
 	if gen != in.u.Gen || !judged(in.u.Phase) {
