@@ -251,7 +251,8 @@ func TestMissingIsNotSaidOfWhatAnEngineBeforeHasSeen(t *testing.T) {
 		at    unit.Time // of the verdict; 0: none
 	}{
 		{"it lived after the timeout", start + 9000*ms, 0},
-		{"it died before", start + 4000*ms, 11002 * ms},
+		{"it died before", start + 4000*ms, 11000 * ms},
+		{"it died right before: one full limit", start + 4900*ms, 11000 * ms},
 		{"it is not known", 0, 0},
 	}
 	for _, c := range tests {
@@ -291,6 +292,20 @@ func TestBroken(t *testing.T) {
 			t.Errorf("standing %+v", s)
 		}
 	}
+}
+
+func TestSlotsOfABrokenPageAreNotJudged(t *testing.T) {
+	g := newRig(t, Rule{Pulse: limits(time.Second)}).pulses(1)
+	slots := g.slots
+	g.to(900 * ms)
+	g.broken, g.slots = "short", nil
+	g.none(g.follow(1700*ms, nil))
+	if g.looks != 0 {
+		t.Errorf("looked at %d times", g.looks)
+	}
+	g.broken, g.slots = "", slots
+	g.read()
+	g.expect(g.follow(unit.Time(time.Hour), nil), Silent, 1700*time.Millisecond)
 }
 
 func TestAPageThatIsBrokenForAMomentChangesNothing(t *testing.T) {
