@@ -163,6 +163,9 @@ func (e *Engine) answered(in *inst, c *checking, a *asked, r helped) {
 	}
 	a.unasked = ""
 	tooOften := a.count.Answer(r.good, r.late, r.message, a.check.Failures)
+	if w := in.pulse.watch; r.good && w != nil && in.pulse.gen == c.gen {
+		w.Passed(a.check.Name())
+	}
 	switch {
 	case r.good && a.failing:
 		a.failing = false

@@ -99,7 +99,12 @@ func newsPhrase(n judge.News, s judge.Slot) string {
 	case judge.CrowdNews:
 		return what + " is late, and so are most others while the machine is under pressure: held"
 	case judge.BrakeNews:
-		return what + " is late, and too many were killed in this minute: waiting its turn (kill_brake)"
+		if n.Text != "" {
+			what = n.Text
+		} else {
+			what += " is late"
+		}
+		return what + ", and too many were killed in this minute: waiting its turn (kill_brake)"
 	case judge.ExcusedNews:
 		return what + " is late and excused: " + n.Text
 	case judge.LostNews:

@@ -6,9 +6,19 @@
 //
 // How they are used: whenever the engine wakes it first calls Judge.Tick. At the moment that a Watch asked for it reads
 // what the instance has and calls Watch.Read; who is late by that is looked at by the edge (api: evidence), and the
-// answer goes with a second, fresh reading into Watch.Looked. Only that one can return a Verdict: so a verdict always
-// rests on two equal readings and on a look at the thread. Right before the first signal the engine reads once more and
-// calls Watch.Confirm.
+// answer goes with a second, fresh reading into Watch.Looked. A verdict on a slot is returned by that one alone: so it
+// always rests on two equal readings and on a look at the thread. What is no slot (a check, a page that cannot be read, a
+// pulse that never came up, a trigger) needs no look, and is returned by whichever call finds it. Right before the first
+// signal the engine reads once more and calls Watch.Confirm.
+//
+// What is promised:
+//   - A moment that is asked for is in the future: an engine that follows never spins. As long as something can become
+//     late there is one.
+//   - There is one verdict, and silence after it, until Confirm says that it does not stand.
+//   - What comes from a service is taken for what it may be: no value of a slot panics, overflows, allocates without bound,
+//     or causes more than 32 news a minute. Whatever is stored in a slot is a sign of life, also with an impossible time; a
+//     service can keep itself alive, and nothing else.
+//   - A reading of who beats allocates nothing, and takes some 50 ns a slot.
 //
 // The rules, each with a test of its own:
 //

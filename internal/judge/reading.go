@@ -141,7 +141,7 @@ func (w *Watch) revive(p *pulse, old *Slot, fresh bool, before, now unit.Time) {
 		}
 	}
 	if s.State > Idle {
-		w.odd(p, oddState, now, fmt.Sprintf("%d is no state of a slot: it counts as busy", s.State))
+		w.odd(p, oddState, now, "its state is none that a slot can have: it counts as busy")
 	}
 	if s.Progress != 0 && s.State.busy() && (fresh || old.Progress != s.Progress || !old.State.busy()) {
 		p.grew = now

@@ -61,10 +61,10 @@ type Look struct {
 	Tight  bool          // PSI says that processors, memory or I/O are short now
 }
 
-// What tells what a Watch needs next, and what it found.
+// What tells what a Watch needs next, and what it found. Each answer replaces the one before.
 type What struct {
-	At      unit.Time // call Read at this moment, or when something happened; 0: no need
-	Look    []Ref     // look at these now, then call Looked; nil: nobody is late
+	At      unit.Time // call Read at this moment, or when something happened; 0: no need. It is in the future
+	Look    []Ref     // look at these now, then call Looked; nil: there is nobody to look at
 	Verdict *Verdict  // the instance hangs; the Watch is silent from then until Confirm
 	News    []News    // for events, in order; each is told once
 }
@@ -113,8 +113,8 @@ type NewsKind uint8
 const (
 	LateNews    NewsKind = iota // late, and beat again before it was killed
 	HeldNews                    // late and starved: held
-	CrowdNews                   // late together with so many others that it is the machine
-	BrakeNews                   // a verdict waits for the brake
+	CrowdNews                   // late together with so many others that it is the machine; told once for all of them
+	BrakeNews                   // a verdict waits for the brake; Text says which, if it is not about a slot
 	ExcusedNews                 // late and excused; Text says why
 	LostNews                    // its thread ended without leaving
 	OddNews                     // an impossible state, a limit out of bounds, a claim that never ends; Text says what

@@ -19,13 +19,28 @@ func (w *Watch) sentence(now unit.Time) *Verdict {
 		return nil
 	case !brake.turn(w, now):
 		if brake.enter(w) {
-			w.tell(now, BrakeNews, &v.Slot, "")
+			w.tell(now, BrakeNews, &v.Slot, v.about())
 		}
 		return nil
 	}
 	brake.take(w, now)
 	w.triggered = false
 	return v
+}
+
+// about says what a verdict is about that is not about a slot, "" for the others.
+func (v *Verdict) about() string {
+	switch v.Kind {
+	case Triggered:
+		return "it triggered its own watchdog"
+	case Failing:
+		return "its check " + v.Check + " fails"
+	case Broken:
+		return "its pulse page is broken"
+	case Missing:
+		return "no pulse of it came up in time"
+	}
+	return ""
 }
 
 // candidate is the worst of what speaks against the instance; stays says that something does, but not by what is known now.
