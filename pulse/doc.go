@@ -44,6 +44,8 @@
 //	Note      what it does now, for people. No beat
 //	Close     the loop ends as it should
 //
+// Named is for pulses that outlive the programs that beat them: those that scripts call.
+//
 // # Threads, processes, clocks
 //
 // A goroutine moves between threads, so stay cannot say which thread hangs. StartThread is for a loop that has a thread of

@@ -88,16 +88,16 @@ type lockFile struct {
 	dev, ino uint64
 }
 
-// lock locks the state of slot i, without waiting. False: somebody else is at it. A lock that cannot be had for another
-// reason is as good as had: it protects only from writers without compare-and-swap.
-func (l lockFile) lock(i int) bool {
-	err := l.fcntl(i, syscall.F_WRLCK)
+// lock locks 4 bytes of the page for this process, without waiting. False: another process has them. A lock that cannot be had
+// for another reason is as good as had: it protects only from writers without compare-and-swap.
+func (l lockFile) lock(at int) bool {
+	err := l.fcntl(at, syscall.F_WRLCK)
 	return err != syscall.EAGAIN && err != syscall.EACCES
 }
 
-func (l lockFile) unlock(i int) { _ = l.fcntl(i, syscall.F_UNLCK) }
+func (l lockFile) unlock(at int) { _ = l.fcntl(at, syscall.F_UNLCK) }
 
-func (l lockFile) fcntl(i int, kind int16) error {
+func (l lockFile) fcntl(at int, kind int16) error {
 	var st syscall.Stat_t
 	if err := syscall.Fstat(int(l.f.Fd()), &st); err != nil {
 		return err
@@ -105,9 +105,7 @@ func (l lockFile) fcntl(i int, kind int16) error {
 	if uint64(st.Dev) != l.dev || st.Ino != l.ino {
 		return syscall.EBADF // the program closed all descriptors, and this number is something else now
 	}
-	return syscall.FcntlFlock(l.f.Fd(), syscall.F_SETLK, &syscall.Flock_t{
-		Type: kind, Start: int64(headerSize + i*slotSize + stateAt), Len: 4,
-	})
+	return syscall.FcntlFlock(l.f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: kind, Start: int64(at), Len: 4})
 }
 
 // Go's monotonic clock is CLOCK_MONOTONIC with another zero, so one difference serves for ever.

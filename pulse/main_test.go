@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 		claimAll()
 	case "err":
 		fmt.Println(Start("x", 0).Err())
+	case "named":
+		beatNamed()
 	case "child":
 		startChild()
 	default:
@@ -44,6 +46,18 @@ func claimAll() {
 	}
 	fmt.Println("full")
 	_, _ = io.Copy(io.Discard, in)
+}
+
+// beatNamed beats for a name once it is told to, as a script's program does, and ends.
+func beatNamed() {
+	fmt.Println("ready")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // go
+	p := Named("nightly import", 0)
+	if p.Err() != nil {
+		panic(p.Err())
+	}
+	p.Beat()
+	fmt.Println("full")
 }
 
 // startChild claims one slot and starts a program that claims one, too.

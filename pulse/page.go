@@ -19,7 +19,9 @@ type page struct {
 	data  []byte
 	slots []slot // lie in data
 
-	mu sync.Mutex // held while a slot is claimed: the locks of the file are the process's, not the goroutine's
+	// The locks of the file are the process's, not the goroutine's: so each has one of these around it.
+	mu     sync.Mutex // while a slot is claimed
+	naming sync.Mutex // while a name is looked for; taken before mu
 }
 
 // here is the page that STAY_PULSE named when the first pulse was started.
@@ -81,11 +83,12 @@ func (pg *page) claim() *slot {
 	for k := 1; k <= n; k++ {
 		i := k % n
 		s := &pg.slots[i]
-		if atomic.LoadUint32(&s.state) != stateFree || !pg.file.lock(i) {
+		at := headerSize + i*slotSize + stateAt
+		if atomic.LoadUint32(&s.state) != stateFree || !pg.file.lock(at) {
 			continue
 		}
 		won := atomic.CompareAndSwapUint32(&s.state, stateFree, stateClaimed)
-		pg.file.unlock(i)
+		pg.file.unlock(at)
 		if won {
 			return s
 		}

@@ -200,7 +200,7 @@ func TestDescriptorsClosed(t *testing.T) {
 	if err := syscall.Dup3(int(other.Fd()), int(pg.file.f.Fd()), syscall.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	if err := pg.file.fcntl(1, syscall.F_WRLCK); err != syscall.EBADF {
+	if err := pg.file.fcntl(0, syscall.F_WRLCK); err != syscall.EBADF {
 		t.Errorf("lock of another file: %v", err)
 	}
 	if p := pg.start("x", 0, 0); p.Err() != nil {
@@ -271,7 +271,7 @@ func TestProcessesClaim(t *testing.T) {
 	var wg sync.WaitGroup
 	var claimers []*claimer
 	for range processes {
-		claimers = append(claimers, startClaimer(t, path))
+		claimers = append(claimers, startClaimer(t, "claim", path))
 	}
 	for _, c := range claimers {
 		wg.Go(func() { c.claim(t) })
@@ -303,9 +303,9 @@ type claimer struct {
 	slots []int
 }
 
-func startClaimer(t *testing.T, path string) *claimer {
+func startClaimer(t *testing.T, role, path string) *claimer {
 	t.Helper()
-	c := &claimer{cmd: helper(t, "claim", "STAY_PULSE="+path)}
+	c := &claimer{cmd: helper(t, role, "STAY_PULSE="+path)}
 	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
