@@ -8,10 +8,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -28,7 +30,9 @@ var roles = map[string]func(key Key, rounds int) error{
 		}
 		if err == nil {
 			fmt.Println("held")
-			select {}
+			asked := make(chan os.Signal, 1)
+			signal.Notify(asked, syscall.SIGTERM)
+			<-asked
 		}
 		return err
 	},
@@ -89,7 +93,7 @@ func goRole(t *testing.T, role string, key Key, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe, append([]string{key.String()}, args...)...)
-	cmd.Env = append(os.Environ(), "SYSV_TEST_ROLE="+role)
+	cmd.Env = append(os.Environ(), "SYSV_TEST_ROLE="+role, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
