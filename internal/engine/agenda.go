@@ -24,6 +24,7 @@ func (e *Engine) become(cfg *spec.Config, a agenda) error {
 	for _, in := range e.insts {
 		e.rejudge(in)
 	}
+	e.followTables()
 	e.carryOut()
 	return nil
 }

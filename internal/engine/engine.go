@@ -63,6 +63,7 @@ type Engine struct {
 	slotList  []judge.Slot // scratch of slots
 	pageBuf   page.Buffer
 	clerk     *clerk
+	tables    []*oldTable
 	bucket    backoff.Bucket
 	queue     []*inst // due for a crash restart, waiting for the bucket; in the order of the graph
 	queueAt   unit.Time

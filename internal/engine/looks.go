@@ -28,6 +28,12 @@ func (e *Engine) Pulses(ctx context.Context, target string) ([]api.PulseSlot, er
 			e.read(in)
 			list = append(append(list, e.standings(in)...), e.checkSlots(in)...)
 		}
+		list = append(list, e.tableSlots(func(owner string) bool {
+			if owner == "" {
+				return target == "" || target == "all"
+			}
+			return slices.ContainsFunc(insts, func(in *inst) bool { return in.name == owner })
+		})...)
 	})
 	if err = first(err, refused); err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.initGraph()
 	e.reconcile(rows)
 	e.watchAll()
+	e.followTables()
 	e.startWanted(rows, first)
 	text := "engine started"
 	if e.about.Engines > 1 {

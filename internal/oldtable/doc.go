@@ -6,7 +6,7 @@
 //
 // What it promises:
 //
-//   - Who is touched has the table attached, and is the process that was there when the entry was last seen to change. A pid
+//   - Who is touched has the table attached for writing, and is the process that was there when the entry was last seen to change. A pid
 //     that was given to another process, or that somebody made up, is shown and left alone; so are this process, process
 //     1, and whoever is told to belong to somebody else (Options.Owner).
 //   - Nothing that stands in a table can do harm: it is copied out, every number is checked, and an entry is compared before

@@ -1,6 +1,9 @@
 package oldtable
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A Guard decides what is to be done about the entries of one table. It knows no clock and touches nothing: times and what
 // was seen come in, what is to be done comes out. Moments are CLOCK_MONOTONIC, since boot.
@@ -16,7 +19,8 @@ type Guard struct {
 // A mark is what is remembered of one entry.
 type mark struct {
 	entry   Entry
-	beat    time.Duration // when the time in it was last seen to change, or it was first seen
+	seen    time.Duration // when the time in it was first what it is
+	beat    time.Duration // its last: as late as it can have been
 	from    time.Duration // since when silence counts: beat, less stalls and excuses
 	beats   uint64
 	who     *Identity     // nil: not known yet
@@ -75,18 +79,17 @@ type Row struct {
 }
 
 const (
-	each      = time.Second            // the longest time between two looks
-	lateness  = 20 * time.Millisecond  // how late a look may be before it is called a stall
-	steadily  = 250 * time.Millisecond // how much the clocks may move against each other between two looks
-	remeasure = time.Second            // the grain of the time in an entry
+	each       = time.Second            // the longest time between two looks
+	lateness   = 20 * time.Millisecond  // how late a look may be before it is called a stall
+	steadily   = 250 * time.Millisecond // how much the clocks may move against each other between two looks
+	second     = time.Second            // the grain of the time in an entry
+	standstill = 250 * time.Millisecond // a stall that others on this machine may have had too
+	aMoment    = time.Second            // what is left to everybody after a standstill
 )
 
 // Look takes what stands in the table at now, and returns what is to be done, all rows, and when to look again.
 func (g *Guard) Look(now time.Duration, wall time.Time, sights []Sight) (do []Do, rows []Row, next time.Duration) {
-	stall := time.Duration(0)
-	if g.looked != 0 && now-g.planned > lateness {
-		stall = now - g.planned
-	}
+	stall := g.stall(now)
 	offset := time.Duration(wall.UnixNano()) - now
 	jumped := g.looked != 0 && (offset-g.offset).Abs() > steadily
 	was := g.marks
@@ -94,7 +97,7 @@ func (g *Guard) Look(now time.Duration, wall time.Time, sights []Sight) (do []Do
 	for _, s := range sights {
 		m := was[s.Index]
 		if m == nil || m.entry.Pid != s.Pid {
-			m = &mark{beat: now, from: now}
+			m = &mark{seen: now, beat: now, from: now}
 		} else {
 			g.renew(m, s.Entry, now, wall, stall, jumped)
 		}
@@ -115,24 +118,55 @@ func (g *Guard) Look(now time.Duration, wall time.Time, sights []Sight) (do []Do
 	return do, rows, next
 }
 
+// stall is how much of the time since the last look does not count: how late this look is, or all
+// of it after a standstill.
+func (g *Guard) stall(now time.Duration) time.Duration {
+	late := now - g.planned
+	switch {
+	case g.looked == 0 || late <= lateness:
+		return 0
+	case late <= standstill:
+		return late
+	}
+	return now - g.looked
+}
+
 // renew goes on with an entry that was there before.
 func (g *Guard) renew(m *mark, e Entry, now time.Duration, wall time.Time, stall time.Duration, jumped bool) {
-	m.from = min(m.from+stall, now)
-	if e.Atime != m.entry.Atime {
+	changed := e.Atime != m.entry.Atime
+	if m.from += stall; stall > standstill { // who did not run either has a moment to beat
+		m.from = max(m.from, now-e.Timeout+aMoment)
+	}
+	m.from = min(m.from, now)
+	if changed {
 		m.beats++
-		m.beat = now
-		if ago := wall.Sub(time.Unix(e.Atime, 0).Add(remeasure)); ago > 0 && !jumped {
-			m.beat = max(now-ago, g.looked) // then it had not changed yet
-		}
-		m.from = max(m.from, m.beat)
+		m.seen = now
 		m.why, m.left = "", false
 		if m.who != nil && m.who.Why != "" { // who beats lives: it may be somebody else by now
 			m.who = nil
 		}
 	}
-	if jumped {
-		m.beat, m.from = now, now
+	switch {
+	case jumped:
+		m.seen, m.beat, m.from = now, now, now
+	case changed:
+		m.beat = now
+		if end := endOf(e, now, wall); end < now {
+			m.beat = max(end, g.looked) // then it had not changed yet
+		}
+	default: // in the same second it may have beaten again
+		m.beat = max(m.beat, min(endOf(e, now, wall), m.seen+second, now))
 	}
+	m.from = max(m.from, m.beat)
+}
+
+// endOf is the end of the second that stands in an entry, on the monotonic clock: nothing in it says that it is not older.
+func endOf(e Entry, now time.Duration, wall time.Time) time.Duration {
+	ago := wall.Sub(time.Unix(e.Atime, 0).Add(second)) // at most 292 years, whatever stands there
+	if ago < 0 && now-ago < 0 {
+		return math.MaxInt64
+	}
+	return now - ago
 }
 
 // decide says what is to be done about one entry.

@@ -158,13 +158,13 @@ func attached(pid int, key sysv.Key, memory sysv.Memory) (bool, error) {
 }
 
 // findSegment looks for a line like `7f…-7f… rw-s 00000000 00:01 32768  /SYSV00005095 (deleted)`: the inode is the segment's
-// number.
+// number. Who may not write it has made no entry: it only looks, as other daemons like this one do.
 func findSegment(maps io.Reader, key sysv.Key, memory sysv.Memory) (bool, error) {
 	name, inode := fmt.Sprintf("/SYSV%08x", uint32(key)), strconv.Itoa(memory.ID)
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if len(fields) >= 6 && fields[5] == name && fields[4] == inode && strings.HasSuffix(fields[1], "s") {
+		if len(fields) >= 6 && fields[5] == name && fields[4] == inode && strings.HasPrefix(fields[1], "rw") && strings.HasSuffix(fields[1], "s") {
 			return true, nil
 		}
 	}

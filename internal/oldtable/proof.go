@@ -66,7 +66,7 @@ func (v *prover) complete(p *process, who Identity) Identity {
 	case err != nil:
 		return unknown(err)
 	case !has:
-		who.Why = fmt.Sprintf("process %d does not have the table attached", p.pid)
+		who.Why = fmt.Sprintf("process %d does not have the table attached for writing", p.pid)
 	case p.ended():
 		return unknown(errGone)
 	case v.owner != nil:
