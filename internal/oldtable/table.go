@@ -10,8 +10,8 @@ import (
 	"example.com/stay/sysv"
 )
 
-// patience is how long the lock of a table is waited for.
-const patience = 200 * time.Millisecond
+// lockWait is how long the lock of a table is waited for.
+const lockWait = 200 * time.Millisecond
 
 // A Table is a table that is attached, for reading only.
 type Table struct {
@@ -124,7 +124,7 @@ func (t *Table) take(ctx context.Context, s sysv.Semaphore) error {
 	if t.held {
 		return errHeld
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	return s.P(ctx, 1)
 }
