@@ -2,7 +2,7 @@
 # install.sh GROUP…: installs the Debian packages that a group of programs comes from, where one of them is missing. Not
 # root, or no Debian: says what is missing. Services that come with packages are not started.
 #
-# Groups: services (real servers that tests supervise), tools (what scripts and tests call), compiler (for C: the race
+# Groups: services (real servers that tests supervise), senders (libraries that speak sd_notify), tools (what scripts and tests call), compiler (for C: the race
 # detector links with it, and benchmarks compare with a program in C), languages (of the heartbeat writers in clients).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -11,6 +11,7 @@ set -euo pipefail
 needed() {
 	case $1 in
 	services) printf '%s\n' "redis-server redis-server" "nginx nginx" "memcached memcached" "/usr/lib/postgresql/*/bin/postgres postgresql" ;;
+	senders) printf '%s\n' "/usr/lib/python3/dist-packages/sdnotify* python3-sdnotify" "/usr/lib/python3/dist-packages/systemd/daemon.py python3-systemd" ;;
 	tools) printf '%s\n' "make make" "setpriv util-linux" "ps procps" "python3 python3" ;;
 	compiler) printf '%s\n' "gcc gcc" "/usr/include/stdio.h libc6-dev" ;;
 	languages) printf '%s\n' "gcc gcc" "g++ g++" "/usr/include/stdio.h libc6-dev" "python3 python3" "node nodejs" ;;

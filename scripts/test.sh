@@ -25,7 +25,7 @@ unprivileged() {
 	unset STAY_TEST_PUBLIC STAY_TEST_ROOT STAY_TEST_BINARIES
 }
 
-scripts/install.sh tools services languages
+scripts/install.sh tools services senders languages
 if [ "$(id -u)" -ne 0 ]; then
 	skip "not root: what only root can test is skipped test by test, with its reason (go test -v)"
 elif ! command -v setpriv >/dev/null; then

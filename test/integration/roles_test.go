@@ -25,6 +25,9 @@ func init() { roles["steps"] = roleSteps }
 //
 //	send TEXT    sends a datagram to NOTIFY_SOCKET; a semicolon is a newline
 //	newline N    writes a newline to descriptor N
+//	store N=TEXT has a descriptor with TEXT stored under the name N
+//	passed WORD  prints a line of the word and what LISTEN_FDS brought: number, names, whose they are, and their texts
+//	barrier WORD waits until all that was sent has been heard, and prints the word
 //	open FIFO    waits until somebody opens the named pipe for writing
 //	now WORD     prints the word and CLOCK_MONOTONIC in nanoseconds
 //	say TEXT     prints a line
@@ -56,6 +59,14 @@ func roleSteps(args []string) int {
 			}
 		case "send":
 			err = send(word)
+		case "store":
+			err = store(word)
+		case "passed":
+			fmt.Println(word + passed())
+		case "barrier":
+			if err = barrier(); err == nil {
+				fmt.Println(word)
+			}
 		case "newline":
 			n, _ := strconv.Atoi(word)
 			_, err = unix.Write(n, []byte("\n"))
