@@ -95,7 +95,7 @@ func newsPhrase(n judge.News, s judge.Slot) string {
 	case judge.LateNews:
 		return what + " was late, and beat again before anything was done"
 	case judge.HeldNews:
-		return what + " is late and starved of the processor: held"
+		return what + " is late, but " + n.Text + ": held"
 	case judge.CrowdNews:
 		return what + " is late, and so are most others while the machine is under pressure: held"
 	case judge.BrakeNews:

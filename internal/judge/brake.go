@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -65,8 +64,7 @@ func (b *brake) turn(w *Watch, now unit.Time) bool {
 
 // turnAt is when it will be the turn of w, if all before it take theirs.
 func (b *brake) turnAt(w *Watch) unit.Time {
-	place := min(b.place(w), math.MaxInt32)
-	return b.empty + unit.Time(place+1)*b.period
+	return b.empty + unit.Time(b.place(w)+1)*b.period
 }
 
 // take takes a token for w, whose turn it is.

@@ -51,7 +51,7 @@ func (w *Watch) weigh(p *pulse, before Look, limit time.Duration, now unit.Time)
 		return
 	case yes:
 		w.hold(p, starved, now)
-		w.tellOnce(p, HeldNews, "", now)
+		w.tellOnce(p, HeldNews, e.look.lack(), now)
 		return
 	}
 	pressed := e.look.Tight || j.stalls.end() != 0 && now-j.stalls.end() <= unit.Time(max(limit, time.Second))
@@ -119,6 +119,14 @@ func excuse(l *Look) string {
 	return ""
 }
 
+// lack says what a starving thread lacks.
+func (l *Look) lack() string {
+	if l.State == 'D' {
+		return "it waits for input or output, and so do others"
+	}
+	return "it wants to run, and gets no processor"
+}
+
 // An opinion is what a look, or two, say of a question.
 type opinion uint8
 
@@ -147,7 +155,7 @@ func starving(before, l *Look, tid int) opinion {
 		switch {
 		case !second:
 			return open
-		case l.IO > before.IO:
+		case l.IO > before.IO, l.IO == 0: // 0: this kernel does not tell
 			return yes
 		}
 	case 0: // it could not be read

@@ -94,34 +94,29 @@ func (w *Watch) review(now unit.Time) (look []Ref) {
 	w.at = 0
 	alive := 0
 	var shortest time.Duration
-	timed := func(d time.Duration) {
-		if d > 0 && (shortest == 0 || d < shortest) {
-			shortest = d
-		}
-	}
 	for i := range w.pulses {
 		p := &w.pulses[i]
-		if p.slot.State == Claimed {
+		switch {
+		case p.slot.State == Claimed:
 			w.claims(p, now)
 			continue
-		}
-		if w.ready == 0 || p.slot.Source == Page && w.page.count > 0 {
+		case w.ready == 0 || p.slot.Source == Page && w.page.count > 0:
 			continue
+		case p.slot.State == Paused && p.limit > 0:
+			w.by(onGrid(now.Add(p.limit))) // it may come back and hang
 		}
 		at, kind := w.due(p)
-		if p.slot.State == Paused && p.limit > 0 {
-			w.by(onGrid(now.Add(p.limit)))
-		}
 		if at == 0 {
 			w.end(p)
 			continue
 		}
+		limit := p.limit
 		if kind == TooLong {
-			timed(w.rule.Pulse.PauseMax)
+			limit = w.rule.Pulse.PauseMax
 		} else {
 			alive++
-			timed(p.limit)
 		}
+		shortest = shorter(shortest, limit)
 		if now <= at {
 			w.end(p)
 			w.by(onGrid(at))
@@ -130,9 +125,16 @@ func (w *Watch) review(now unit.Time) (look []Ref) {
 		}
 	}
 	w.count(alive)
-	timed(w.others(now))
-	w.judge.pace.set(w, shortest)
+	w.judge.pace.set(w, shorter(shortest, w.others(now)))
 	return look
+}
+
+// shorter is the shorter of two limits, of which 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // others has the reading come for what is no slot, and returns the shortest limit of it.

@@ -177,3 +177,71 @@ func TestRule10OtherPulsesThatAreLateGetTheirVerdictAtOnce(t *testing.T) {
 		t.Errorf("verdict %+v, want slot 1", *v)
 	}
 }
+
+func TestALookThatNeverComesIsAskedForAgain(t *testing.T) {
+	g := newRig(t, Rule{Pulse: limits(500 * time.Millisecond)}).pulses(1)
+	g.to(600 * ms)
+	g.read()
+	for i := range unit.Time(5) {
+		if len(g.what.Look) != 1 {
+			t.Fatalf("at %v: nobody is to be looked at", g.since())
+		}
+		g.to(610*ms + i*502*ms)
+		if g.read(); len(g.what.Look) != 0 {
+			t.Fatalf("at %v: asked again at once", g.since())
+		}
+		g.w.Looked(g.now, g.slots, "", []Look{{Source: Table, State: 'S'}, {Index: 9, State: 'S'}}) // of others
+		g.to(g.what.At - start)
+		g.read()
+	}
+	if v := g.look().Verdict; v == nil || v.Kind != Silent {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestRule2AStallThatIsFoundBetweenTheReadingsCounts(t *testing.T) {
+	g := newRig(t, Rule{Pulse: limits(time.Second)}).pulses(1)
+	g.to(1002 * ms)
+	if g.read(); len(g.what.Look) != 1 {
+		t.Fatal("nobody is to be looked at")
+	}
+	g.w.judge.stalls.add(start+500*ms, start+700*ms)
+	g.look()
+	if v := g.what.Verdict; v != nil || g.w.Standings(g.now)[0].Why != "" {
+		t.Fatalf("verdict %+v, standing %+v", v, g.w.Standings(g.now)[0])
+	}
+	g.expect(g.follow(unit.Time(time.Hour), nil), Silent, 1200*time.Millisecond)
+}
+
+func TestRule5WhatWaitsForTheBrakeIsNamed(t *testing.T) {
+	required := limits(time.Second)
+	required.Required = true
+	tests := []struct {
+		rule Rule
+		find func(*rig)
+		want string
+	}{
+		{Rule{}, func(g *rig) { g.what = g.w.Trigger(g.now) }, "it triggered its own watchdog"},
+		{Rule{}, func(g *rig) { g.what = g.w.Failed(g.now, "tcp x:1", 3, "refused") }, "its check tcp x:1 fails"},
+		{Rule{Pulse: limits(time.Second)}, func(g *rig) { g.broken = "short"; g.read() }, "its pulse page is broken"},
+		{Rule{Pulse: required}, func(g *rig) { g.read() }, "no pulse of it came up in time"},
+		{Rule{Pulse: limits(time.Second)}, func(g *rig) { g.pulses(1) }, ""},
+	}
+	for _, c := range tests {
+		g := newRig(t, c.rule)
+		g.j.SetBrake(1, 0)
+		g.j.Watch(Rule{}, g.now).Trigger(g.now)
+		c.find(g)
+		g.news = append(g.news, g.what.News...)
+		v := g.follow(unit.Time(time.Hour), nil)
+		text, told := "", 0
+		for _, n := range g.news {
+			if n.Kind == BrakeNews {
+				text, told = n.Text, told+1
+			}
+		}
+		if v == nil || told == 0 || text != c.want || g.since() < time.Minute {
+			t.Errorf("%q: news %+v, verdict %+v at %v", c.want, g.news, v, g.since())
+		}
+	}
+}

@@ -99,7 +99,7 @@ func (w *world) follow(p *program) {
 	p.at, p.looked, p.examined = w.now, 0, 0
 }
 
-func any(list []span, t unit.Time) bool {
+func within(list []span, t unit.Time) bool {
 	for _, s := range list {
 		if s.has(t) {
 			return true
@@ -112,19 +112,19 @@ func any(list []span, t unit.Time) bool {
 func (w *world) run() {
 	down := unit.Time(0) // until when there is no engine
 	for ; w.now < start+120000*ms; w.now += ms {
-		if any(w.freezes, w.now) {
+		if within(w.freezes, w.now) {
 			continue
 		}
 		for _, p := range w.programs {
 			p.run(w)
 		}
 		for _, d := range w.deaths {
-			if d == w.now/ms*ms || d > w.now && d < w.now+ms {
+			if d >= w.now && d < w.now+ms {
 				down = w.now + between(w.r, ms, 3000*ms)
 			}
 		}
 		switch {
-		case w.now < down || any(w.stops, w.now):
+		case w.now < down || within(w.stops, w.now):
 		case down != 0:
 			down = 0
 			w.replace()

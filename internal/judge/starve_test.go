@@ -32,7 +32,8 @@ func TestRule4WhoWantsToRunIsHeldWhileItStarves(t *testing.T) {
 		{"in the queue all the time, which no counter shows", growing('R', 0, 0, 0), 11 * second, true},
 		{"in the queue for most of the time, which no counter shows", growing('R', 3*time.Millisecond, 0, 0), 11 * second, true},
 		{"waiting for a disk that everybody waits for", growing('D', 0, 0, time.Millisecond), 11 * second, true},
-		{"waiting for a disk that nobody waits for", growing('D', 0, 0, 0), 2 * second, false},
+		{"waiting for a disk that nobody waits for", func(Ref) Look { return Look{State: 'D', IO: time.Hour} }, 2 * second, false},
+		{"waiting for a disk, and nothing tells who else does", growing('D', 0, 0, 0), 11 * second, true},
 		{"not to be read", growing(0, 0, 0, 0), 2 * second, false},
 	}
 	for _, c := range tests {
@@ -82,7 +83,7 @@ func TestRule4ThreadsOfAProcessAreRunningWhenTheyRunMoreThanTheyWait(t *testing.
 func TestRule4SecondLookComesAfterASecondAtMost(t *testing.T) {
 	for limit, want := range map[time.Duration]time.Duration{100 * time.Millisecond: 200 * time.Millisecond, time.Minute: 61 * time.Second} {
 		g := newRig(t, Rule{Pulse: limits(limit)}).pulses(1)
-		g.seen = growing('D', 0, 0, 0)
+		g.seen = func(Ref) Look { return Look{State: 'D', IO: time.Hour} }
 		v := g.follow(unit.Time(time.Hour), nil)
 		if v == nil || g.since() < want || g.since() > want+10*time.Millisecond {
 			t.Errorf("limit %v: verdict %+v at %v, want it at %v", limit, v, g.since(), want)

@@ -112,7 +112,7 @@ type NewsKind uint8
 // The kinds of news.
 const (
 	LateNews    NewsKind = iota // late, and beat again before it was killed
-	HeldNews                    // late and starved: held
+	HeldNews                    // late and starved: held; Text says of what
 	CrowdNews                   // late together with so many others that it is the machine; told once for all of them
 	BrakeNews                   // a verdict waits for the brake; Text says which, if it is not about a slot
 	ExcusedNews                 // late and excused; Text says why
