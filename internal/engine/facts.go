@@ -121,23 +121,22 @@ func usage(x *keeper.Exit) *api.Usage {
 // launcher itself sent before it went has no such limit: see holdBack.
 const handOver = 100 * time.Millisecond
 
-// holdBack keeps the good end of a main process back while word of its successor may be under way: a daemon that forks
-// has its launcher exit 0 right after MAINPID was sent, and the two come by different roads. The end counts when all that
-// was in the notify socket has been heard.
+// holdBack keeps the end of a main process back until all that was in its notify socket has been heard: what it said last
+// (why it fails, what it stores, who the main process is now) and its end come by different roads. The good end of one
+// that leaves others behind waits for a MAINPID of theirs, too.
 func (e *Engine) holdBack(in *inst, f fact) bool {
 	m := f.m
-	if m.Gen != in.u.Gen || m.Pid != in.u.Pid || in.hears == nil {
+	if m.Gen != in.u.Gen || m.Pid != in.u.Pid || in.hears == nil || !in.u.HasProcess() || in.u.Phase == unit.Spawning {
 		return false
-	}
-	if in.u.Phase != unit.Starting && in.u.Phase != unit.Ready {
-		return false
-	}
-	if m.Empty || m.Exit == nil || m.Exit.Status != 0 {
-		return false // nobody is left who could be the successor, or no good end
 	}
 	in.heldBack = append(in.heldBack, fact{m: m})
 	gen := in.u.Gen
-	e.after(handOver, func() { e.releaseWhenHeard(in, gen) })
+	serving := in.u.Phase == unit.Starting || in.u.Phase == unit.Ready
+	if serving && !m.Empty && m.Exit != nil && m.Exit.Status == 0 {
+		e.after(handOver, func() { e.releaseWhenHeard(in, gen) })
+	} else {
+		e.releaseWhenHeard(in, gen)
+	}
 	return true
 }
 

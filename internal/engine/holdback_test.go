@@ -160,3 +160,29 @@ func TestLauncherEndedWhileNobodyWasThere(t *testing.T) {
 		t.Errorf("%s, main process to be %d", in.u.Phase, in.moving)
 	}
 }
+
+// TestLastWords: what a service says right before it ends counts, however it ends.
+func TestLastWords(t *testing.T) {
+	for _, empty := range []bool{true, false} {
+		for _, phase := range []unit.Phase{unit.Starting, unit.Ready, unit.Stopping, unit.Killing} {
+			e, in, socket, say := hearing(t)
+			in.u.Phase = phase
+			say("ERRNO=5")
+			say("STATUS=the disk is gone")
+			e.takeNotify(in, socket, -1)
+			end := goodEnd()
+			end.Exit.Status, end.Empty = 1<<8, empty
+			if err := e.fact(fact{m: end}); err != nil || in.u.Pid != self {
+				t.Fatalf("%v, pid %d", err, in.u.Pid)
+			}
+			var status, errno string
+			for in.u.Pid == self {
+				status, errno = in.status, in.errno
+				(<-e.requests)()
+			}
+			if status != "the disk is gone" || errno != "EIO" {
+				t.Errorf("%s, empty %v: before its end it had said %q, %q", phase, empty, status, errno)
+			}
+		}
+	}
+}

@@ -257,3 +257,36 @@ func TestPassed(t *testing.T) {
 		t.Errorf("it finds %q", env)
 	}
 }
+
+// TestRefusedStoreLeaksNothing: a descriptor that is not kept is closed, whatever the reason.
+func TestRefusedStoreLeaksNothing(t *testing.T) {
+	for name, change := range map[string]func(*inst){
+		"no store":   func(in *inst) { in.svc.spec.FDStore = 0 },
+		"no room":    func(in *inst) { in.svc.spec.FDStore, in.store = 1, []stored{{name: "x", fd: 0}} },
+		"down":       func(in *inst) { in.u = unit.Unit{Gen: 7} },
+		"a stranger": func(in *inst) { in.u.Pid = 70 },
+	} {
+		e, in, socket, _ := hearing(t)
+		change(in)
+		e.takeNotify(in, socket, -1)
+		var p [2]int
+		if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Sendmsg(s, []byte("FDSTORE=1"), unix.UnixRights(p[1]), &unix.SockaddrUnix{Name: socket.Name()}, 0); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(s)
+		unix.Close(p[1])
+		(<-e.requests)()
+		if n, err := unix.Read(p[0], make([]byte, 1)); n != 0 || err != nil { // ends when no copy is left
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		unix.Close(p[0])
+		in.store = nil
+	}
+}
