@@ -55,6 +55,10 @@ func (d *draft) finish(errs *problems, out *outside) *Service {
 		errs.add(d.delay.node.at, "raise restart.max_delay, or lower it", "key %q: %s is more than max_delay, %s", d.delay.Path,
 			formatDuration(r.Delay), formatDuration(r.MaxDelay))
 	}
+	if d.Ready.When == ReadyFD && d.Ready.FD < 3+d.FDStore { // stored descriptors come back from 3 on
+		errs.add(d.at, `write ready = "fd:`+strconv.Itoa(3+d.FDStore)+`"`, "service %q: with fd_store = %d, descriptor %d can be one that it has stored",
+			d.Name, d.FDStore, d.Ready.FD)
+	}
 	for _, r := range d.refs {
 		if r.name == d.Name {
 			errs.add(r.at, "take it out of "+r.key, "service %q: %s names itself", d.Name, r.key)

@@ -46,7 +46,7 @@ func TestLoadEverything(t *testing.T) {
 		Groups: []string{"disk", "12"}, Umask: 0o27, Enabled: true, Instances: 1, LostAfter: 10 * time.Second,
 		Env: []Var{{"A", "service", FromKey}, {"B", "default", FromKey}, {"HOME", "/root", Inherited}, {"LANG", "C", Inherited},
 			{"PATH", "/bin", Inherited}, {"SECRET", "x", Inherited}},
-		Ready: Ready{When: ReadyFD, FD: 5}, StartTimeout: 2 * time.Minute,
+		Ready: Ready{When: ReadyFD, FD: 11}, StartTimeout: 2 * time.Minute,
 		Stop: Stop{Signal: 2, Timeout: 20 * time.Second, To: StopGroup},
 		Restart: Restart{When: RestartOnFailure, Delay: time.Second, Step: 200 * time.Millisecond, MaxDelay: time.Minute, Factor: 3,
 			Jitter: 0, Stable: time.Hour, GiveUp: 5},

@@ -12,7 +12,7 @@ func TestSettings(t *testing.T) {
 	got := c.Service("db").Settings()
 	want := map[string]any{
 		"command": []string{"/usr/bin/db", "--data", "/srv/db data"}, "directory": "/srv/db", "user": "70", "group": "db",
-		"groups": []string{"disk", "12"}, "umask": "027", "enabled": true, "instances": 1, "lost_after": "10s", "ready": "fd:5",
+		"groups": []string{"disk", "12"}, "umask": "027", "enabled": true, "instances": 1, "lost_after": "10s", "ready": "fd:11",
 		"start_timeout": "2m",
 		"env":           map[string]any{"A": Hidden, "B": Hidden, "HOME": "/root", "LANG": "C", "PATH": "/bin", "SECRET": "x"},
 		"stop":          map[string]any{"signal": "INT", "timeout": "20s", "to": "group"},

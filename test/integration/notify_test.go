@@ -213,3 +213,41 @@ os._exit(1) # and all of it comes again
 		}
 	}
 }
+
+// TestWatchdog: beats by datagram are judged, the limit may be changed, and a service may say itself that it hangs, also
+// one without any pulse; what it has said of the reason is in the incident.
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, says, config string
+		kind               string
+		limit              float64 // ms
+	}{
+		{"no beat any more", "WATCHDOG=1", `pulse = "300ms"`, "watchdog", 300},
+		{"shorter limit", "WATCHDOG_USEC=250000;WATCHDOG=1", `pulse = "1h"`, "watchdog", 250},
+		{"trigger", "WATCHDOG=trigger", "", "trigger", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := prepare(t, steps(t, "web", "send", "READY=1;STATUS=at work;ERRNO=110", "send", c.says, "forever")+"ready = \"notify\"\n"+c.config+"\n")
+			d.up()
+			i := d.incident("web", 0)
+			if i.Cause != api.CauseHang || i.Verdict == nil || i.Verdict.Kind != c.kind || i.Verdict.LimitMS != c.limit {
+				t.Errorf("incident %+v, verdict %+v", i, i.Verdict)
+			}
+			if i.Status != "at work" || i.Errno != "ETIMEDOUT" {
+				t.Errorf("it had said %q, %q", i.Status, i.Errno)
+			}
+		})
+	}
+}
+
+// TestLastWordsInIncident: what a service says right before it ends is in the record of its end.
+func TestLastWordsInIncident(t *testing.T) {
+	t.Parallel()
+	d := prepare(t, steps(t, "web", "send", "READY=1", "send", "STATUS=the disk is gone;ERRNO=5", "exit", "3")+"ready = \"notify\"\n")
+	d.up()
+	if i := d.incident("web", 0); i.Code != 3 || i.Status != "the disk is gone" || i.Errno != "EIO" {
+		t.Errorf("incident %+v", i)
+	}
+}
