@@ -32,11 +32,15 @@ type asked struct {
 	count   judge.Check
 	failing bool               // too often: it was told, and the status says so
 	unasked string             // why it could not be asked; told
+	held    int                // answers in a row that did not count
 	last    unit.Time          // of the last answer; 0: none yet
 	timer   *time.Timer        // of the next question
 	cancel  context.CancelFunc // of a question under way; nil: none
 	helper  *helper            // the last that was asked to run
 }
+
+// maxHeld is how many bad answers in a row do not count because the machine is too busy to say whose fault they are.
+const maxHeld = 10
 
 // tendChecks sees to it that the checks of in are asked if and only if it is ready.
 func (e *Engine) tendChecks(in *inst) {
@@ -162,6 +166,14 @@ func (e *Engine) answered(in *inst, c *checking, a *asked, r helped) {
 		return
 	}
 	a.unasked = ""
+	switch {
+	case !r.late:
+		a.held = 0
+	case a.held < maxHeld:
+		a.held++
+	default:
+		r.late = false
+	}
 	tooOften := a.count.Answer(r.good, r.late, r.message, a.check.Failures)
 	if w := in.pulse.watch; r.good && w != nil && in.pulse.gen == c.gen {
 		w.Passed(a.check.Name())

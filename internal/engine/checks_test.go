@@ -66,6 +66,20 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestHeldAnswers: on a machine that is busy for ever a hang is found all the same.
+func TestHeldAnswers(t *testing.T) {
+	a := newAttendant(t, aCheck(spec.ThenMark))
+	a.tendChecks(a.in)
+	c := a.in.checking
+	n := 0
+	for ; !c.asked[0].failing && n < 100; n++ {
+		a.answered(a.in, c, c.asked[0], helped{late: true, message: "no answer"})
+	}
+	if n != maxHeld+3 {
+		t.Errorf("failing after %d late answers", n)
+	}
+}
+
 // TestFirstWait: between half the interval and the whole, the same each time, and not the same for all.
 func TestFirstWait(t *testing.T) {
 	seen := map[time.Duration]int{}
@@ -232,5 +246,17 @@ func TestCheckBrakeAndRecovery(t *testing.T) {
 		if condemned := in.u.Phase != unit.Ready; condemned != (how == "still bad") {
 			t.Errorf("%s: it is %s", how, in.u.Phase)
 		}
+	}
+}
+
+// BenchmarkIdleCheck: what a check costs in memory between two questions (B/op).
+func BenchmarkIdleCheck(b *testing.B) {
+	e := &Engine{loop: make(chan struct{})}
+	s := &service{spec: aService("web", func(s *spec.Service) { s.Checks = []spec.Check{aCheck(spec.ThenMark)} })}
+	in := &inst{name: "web", svc: s, u: unit.Unit{Phase: unit.Ready}}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.beginChecks(in)
+		e.endChecks(in)
 	}
 }

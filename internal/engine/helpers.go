@@ -24,15 +24,14 @@ type helper struct {
 	timeout time.Duration
 	done    func(helped) // nil: it was called, or nobody wants to know
 
-	ordered  bool      // the keeper knows of it
-	killing  bool      // its end was ordered
-	pid      int       //
-	start    uint64    // start time of pid
-	deadline unit.Time // of what goes on now: being made, or running
-	refuses  bool      // to die
-	clock    *probe.Clock
-	answer   *helped // known, and not told as long as its output is awaited
-	output   *tail   // nil before it is born
+	ordered bool         // the keeper knows of it
+	killing bool         // its end was ordered
+	pid     int          //
+	start   uint64       // start time of pid
+	refuses bool         // to die
+	clock   *probe.Clock // of its running; nil before it is born
+	answer  *helped      // known, and not told as long as its output is awaited
+	output  *tail        // nil before it is born
 }
 
 // A helped is how a helper's command went.
@@ -46,8 +45,6 @@ type helped struct {
 const (
 	// helperBirth is how long a helper may take to be born: looking up its program and its user may hang.
 	helperBirth = 10 * time.Second
-	// helperSlack is how late a deadline may be looked at without this engine counting as late.
-	helperSlack = 20 * time.Millisecond
 	// helperOutput is how long the end of a helper's output is awaited after its own: somebody else may hold the pipe.
 	helperOutput = 100 * time.Millisecond
 )
@@ -72,7 +69,11 @@ func (e *Engine) runHelper(in *inst, what string, command []string, timeout time
 	h := &helper{name: name, gen: uint64(e.now), op: uint64(e.now), timeout: timeout, done: done}
 	h.mark = e.treeMark(name, h.gen)
 	e.addHelper(h)
-	e.expectHelper(h, e.now.Add(max(timeout, helperBirth)))
+	e.after(max(timeout, helperBirth), func() {
+		if h.clock == nil {
+			e.helperDue(h)
+		}
+	})
 	sp := *in.svc.spec
 	sp.Command = command
 	number := in.number
@@ -90,16 +91,6 @@ func (e *Engine) addHelper(h *helper) {
 	}
 	e.helpers[h.name] = h
 	e.busy++ // the daemon does not leave before it has gone
-}
-
-// expectHelper has the loop look at h at a moment, unless its deadline is another by then.
-func (e *Engine) expectHelper(h *helper, at unit.Time) {
-	h.deadline = at
-	e.after(at.Sub(e.now), func() {
-		if h.deadline == at && e.liveHelper(h) {
-			e.helperDue(h)
-		}
-	})
 }
 
 // helperPrepared orders the spawn, unless it is not wanted any more.
@@ -152,9 +143,9 @@ func (e *Engine) helperFact(f *fact) {
 	}
 	switch m.Kind {
 	case keeper.Spawned:
-		h.pid, h.start, h.clock = m.Pid, m.Start, probe.Watch(h.timeout)
+		h.pid, h.start = m.Pid, m.Start
+		h.clock = probe.Watch(h.timeout, func() { e.post(func() { e.helperDue(h) }) })
 		e.readHelper(h, f)
-		e.expectHelper(h, unit.Time(m.At).Add(h.timeout))
 	case keeper.SpawnFailed:
 		e.answerHelper(h, helped{unasked: true, message: endPhrase(spawnEnd(m, e.now))})
 		e.helperGone(h)
@@ -183,13 +174,14 @@ func (e *Engine) helperExited(h *helper, m *keeper.Message) {
 	e.answerHelper(h, a)
 }
 
-// helperDue ends a helper whose time is over.
+// helperDue ends a helper whose time is over: time in which this engine ran.
 func (e *Engine) helperDue(h *helper) {
-	if h.pid == 0 {
+	switch {
+	case !e.liveHelper(h):
+	case h.clock == nil:
 		e.answerHelper(h, helped{unasked: true, message: "it could not be started in time"})
-	} else {
-		late := h.clock.Stop() || e.now > h.deadline.Add(helperSlack)
-		e.answerHelper(h, helped{late: late, message: fmt.Sprintf("no answer within %s", h.timeout)})
+	default:
+		e.answerHelper(h, helped{late: h.clock.Stop() > 0, message: fmt.Sprintf("no answer within %s", h.timeout)})
 	}
 	e.endHelper(h)
 }

@@ -138,7 +138,6 @@ func TestHelperEnds(t *testing.T) {
 				a.tell(h, m)
 			}
 			if c.due {
-				a.now = h.deadline
 				a.helperDue(h)
 			}
 			for _, m := range c.after {
@@ -154,20 +153,6 @@ func TestHelperEnds(t *testing.T) {
 				t.Errorf("helpers %v, busy %d", a.helpers, a.busy)
 			}
 		})
-	}
-}
-
-// TestHelperLate: a deadline that is looked at late says nothing about the helper.
-func TestHelperLate(t *testing.T) {
-	for after, late := range map[time.Duration]bool{0: false, helperSlack: false, helperSlack + 1: true, time.Minute: true} {
-		a := newAttendant(t)
-		h, answer := a.run(time.Hour)
-		a.tell(h, born)
-		a.now = h.deadline.Add(after)
-		a.helperDue(h)
-		if want := fmt.Sprintf("{good:false late:%v unasked:false message:no answer within 1h0m0s}", late); *answer != want {
-			t.Errorf("%v late: %s, want %s", after, *answer, want)
-		}
 	}
 }
 

@@ -4,9 +4,10 @@
 // send what is no text. What comes from a server is hostile: at most 4 KiB of a body are read, and what of it is passed
 // on is one short line of printable characters.
 //
-// A timeout says something about the server only if the asker had its time: an answer that came while nobody looked is
-// none. So each question watches its own clock, and a Result without an answer says Late if this process did not run for
-// 20 ms or more when it should have. The caller runs each question on a goroutine of its own and decides nothing here.
+// A timeout says something about the server only if the asker had its time. So each question has a Clock that stands still
+// while this process does not run, be it stopped or starved: a server whose answer came meanwhile is heard. A Result
+// without an answer says Late if that happened. The caller runs each question on a goroutine of its own; nothing is decided
+// here.
 package probe
 
 import (
@@ -17,7 +18,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -30,7 +30,7 @@ type Result struct {
 	Good    bool
 	Message string        // one short line of printable characters; what is wrong, or "200 OK"
 	Took    time.Duration //
-	Late    bool          // no answer came in time, and the asker was late itself: it says nothing
+	Late    bool          // no answer came in time, and this process did not run all the time: it says nothing
 }
 
 // maxMessage is the length of a message in characters.
@@ -41,13 +41,13 @@ var errTimeout = errors.New("no answer in time")
 
 // ask runs one question and watches the time. The question returns what it heard, or the error that kept it from hearing.
 func ask(ctx context.Context, timeout time.Duration, question func(context.Context) (good bool, heard string, err error)) Result {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	begin := time.Now()
-	w := Watch(timeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
-	defer cancel()
+	clock := Watch(timeout, func() { cancel(errTimeout) })
 	good, heard, err := question(ctx)
 	end := time.Now()
-	late := w.stop(end)
+	late := clock.Stop() > 0
 	if err != nil && context.Cause(ctx) == errTimeout {
 		err = errTimeout // whatever that broke
 	}
@@ -127,58 +127,4 @@ func clean(text string) string {
 		}
 		return r
 	}, line)
-}
-
-// slack is how late a timer may be without anybody having been late.
-const slack = 20 * time.Millisecond
-
-// A Clock notices when this process does not run: a timer that fires again and again finds out how late it is.
-type Clock struct {
-	every time.Duration
-	timer *time.Timer
-
-	mu   sync.Mutex // a leaf
-	last time.Time  // when it was last known to run
-	late bool
-	over bool
-}
-
-// Watch begins to watch the time of a question. One that is answered soon costs no tick at all.
-func Watch(timeout time.Duration) *Clock {
-	w := &Clock{every: min(max(timeout/8, slack), time.Second), last: time.Now()}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(w.every, w.tick)
-	return w
-}
-
-func (w *Clock) tick() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.over {
-		w.note(time.Now())
-		w.timer.Reset(w.every)
-	}
-}
-
-// note takes a moment at which this process ran. mu is held.
-func (w *Clock) note(now time.Time) {
-	if now.Sub(w.last) > w.every+slack {
-		w.late = true
-	}
-	w.last = now
-}
-
-// Stop ends the watch, and says whether this process was late by 20 ms or more since it began, as did every call before.
-func (w *Clock) Stop() bool { return w.stop(time.Now()) }
-
-func (w *Clock) stop(now time.Time) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.over {
-		w.over = true
-		w.timer.Stop()
-		w.note(now)
-	}
-	return w.late
 }

@@ -252,39 +252,6 @@ func TestNoProxy(t *testing.T) {
 	}
 }
 
-// TestClockwatch: the watch is told moments, as its timer would.
-func TestClock(t *testing.T) {
-	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	for _, c := range []struct {
-		name  string
-		every int   // ms
-		ran   []int // when it ran, ms
-		end   int
-		late  bool
-	}{
-		{"answered at once", 250, nil, 1, false},
-		{"every tick in time", 250, []int{250, 501, 755, 1006}, 1200, false},
-		{"a tick as late as may be", 250, []int{270}, 300, false},
-		{"a tick that came too late", 250, []int{271}, 300, true},
-		{"stopped for seconds, then the end", 250, []int{250}, 2000, true},
-		{"stopped before the first tick", 20, nil, 41, true},
-		{"late early on, in time since", 100, []int{150, 250, 350}, 400, true},
-	} {
-		begin := time.Now()
-		w := &Clock{every: ms(c.every), last: begin, timer: time.NewTimer(time.Hour)}
-		for _, at := range c.ran {
-			w.note(begin.Add(ms(at)))
-		}
-		if got := w.stop(begin.Add(ms(c.end))); got != c.late {
-			t.Errorf("%s: late %v, want %v", c.name, got, c.late)
-		}
-		w.tick() // one that was under way when it was stopped
-		if w.timer.Stop() {
-			t.Errorf("%s: it ticks on", c.name)
-		}
-	}
-}
-
 // TestLateCountsOnlyForTimeouts: what a server said, it said, however late it was heard.
 func TestLateCountsOnlyForTimeouts(t *testing.T) {
 	for _, c := range []struct {

@@ -141,15 +141,15 @@ func (v slot) tables(most int, read func(slot)) {
 	}
 }
 
-// Name returns what the check is called in messages: what kind it is and whom it asks.
+// Name returns what the check is called in messages, on one short line: what kind it is and whom it asks.
 func (c *Check) Name() string {
 	switch {
 	case c.HTTP != "":
-		return c.HTTP
+		return shorten(c.HTTP)
 	case c.TCP != "":
-		return "tcp " + c.TCP
+		return "tcp " + shorten(c.TCP)
 	}
-	return "exec " + strings.Join(c.Exec, " ")
+	return "exec " + shorten(strings.Join(strings.FieldsFunc(strings.Join(c.Exec, " "), isBlank), " "))
 }
 
 // checksOf returns the checks as tables, each with what was asked for and what is by default.

@@ -325,3 +325,23 @@ func TestCheckThatCannotBeAsked(t *testing.T) {
 		t.Errorf("%d events, want one", n)
 	}
 }
+
+// TestEngineKilledAgainAndAgain: engines that die in the middle of questions leave nothing of them, and none of it counts
+// against the service.
+func TestEngineKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	d := start(t, "[service.web]\ncommand = \"sleep 1000\"\ncheck = [\n"+
+		"{ exec = [\"sh\", \"-c\", \"sh -c 'setsid sleep 0.05 & exit 0'\"], every = \"10ms\", timeout = \"30s\" },\n"+
+		"{ exec = [\"sh\", \"-c\", \"echo $$ > asker.new; mv asker.new asker; exec sleep 1000\"], every = \"10ms\", timeout = \"10m\" },\n]\n")
+	i := d.running("web", 0)
+	pid := 0
+	for range 8 {
+		pid = d.pidIn(filepath.Join(d.dir, "asker"), pid)
+		d.killEngine()
+		d.gone(pid)
+	}
+	d.pidIn(filepath.Join(d.dir, "asker"), pid)
+	if now := d.one("web"); now.Pid != i.Pid || now.Generation != 1 || now.Why != "" {
+		t.Errorf("it is %+v, it was %+v", now, i)
+	}
+}
