@@ -84,7 +84,6 @@ func TestRule3APauseEndsAtPauseMax(t *testing.T) {
 	v := g.follow(unit.Time(time.Hour), nil)
 	g.expect(v, TooLong, 5*time.Second)
 	g.to(5200 * ms)
-	g.slots[0].Beat++ // it beats, but goes on with its pause
 	if !g.confirm() {
 		t.Error("the verdict falls though it is still paused")
 	}
@@ -102,4 +101,41 @@ func TestRule3AResumeWithoutABeatHasAFullLimit(t *testing.T) {
 	g.slots[0].State = Busy
 	g.read()
 	g.expect(g.follow(unit.Time(time.Hour), nil), Silent, 11*time.Second)
+}
+
+func TestRule3APauseThatIsSeenAtEveryReadingIsNotOne(t *testing.T) {
+	p := limits(time.Second)
+	p.PauseMax = 5 * time.Second
+	g := newRig(t, Rule{Pulse: p}).pulses(1)
+	g.slots[0].State = Paused
+	g.none(g.follow(60000*ms, func() {
+		g.beat(0) // it came back, and paused again
+		if age := g.w.Standings(g.now)[0].Age; age > 2*time.Second {
+			t.Fatalf("age %v", age)
+		}
+	}))
+	began := g.since()
+	v := g.follow(unit.Time(time.Hour), nil)
+	if v == nil || v.Kind != TooLong || g.since() > began+5*time.Second {
+		t.Errorf("verdict %+v, %v after it went on", v, g.since()-began)
+	}
+	g.beat(0)
+	if g.confirm() {
+		t.Error("the verdict stands though it came back for a moment")
+	}
+}
+
+func TestRule3APauseGoesOnForTheNextEngine(t *testing.T) {
+	p := limits(time.Second)
+	p.PauseMax = 60 * time.Second
+	now := start + 30000*ms
+	j := New(now)
+	j.Lived(now - 50*ms)
+	w := j.Watch(Rule{Pulse: p}, start)
+	w.Ready(start)
+	s := []Slot{{State: Paused, Beat: start + 10000*ms}}
+	w.Read(now, s, "")
+	if at, kind := w.due(&w.pulses[0]); kind != TooLong || at != start+70050*ms {
+		t.Errorf("late of %d at %v, want it 60 s after its last beat", kind, at.Sub(start))
+	}
 }

@@ -122,35 +122,44 @@ func (w *Watch) update(p *pulse, s *Slot, before, now unit.Time) {
 	p.measure(now)
 }
 
-// revive takes a sign of life.
+// revive takes a sign of life: something was stored in a slot, or somebody claimed it.
 func (w *Watch) revive(p *pulse, old *Slot, fresh bool, before, now unit.Time) {
 	s := &p.slot
 	p.seen = now
 	p.lost = false
-	if fresh || old.State != s.State {
-		p.entered = now
-	}
-	if s.State.alive() {
-		if old.State != Free && s.Beat == old.Beat { // something else was stored; when is not known
-			p.life = max(p.life, now)
-		} else {
-			p.life = lifeOf(s, before, now, w.extend())
-		}
+	switch {
+	case s.State == Claimed:
+	case old.State != Free && s.Beat == old.Beat: // something else was stored; when is not known
+		p.life = max(p.life, now)
+	default:
+		p.life = lifeOf(s, before, now, w.extend())
 		if !fresh && s.Beat < w.born-tolerance && s.Count != old.Count {
 			w.odd(p, oddBeat, now, "the time of a beat is before the birth of its process")
 		}
 	}
-	if s.State > Idle {
-		w.odd(p, oddState, now, "its state is none that a slot can have: it counts as busy")
+	switch {
+	case fresh && s.State == Paused: // perhaps long ago, for an engine that is new
+		p.entered = min(p.life, now)
+	case fresh || old.State != s.State || s.State == Paused: // who stores in a pause has come back in between
+		p.entered = now
 	}
 	if s.Progress != 0 && s.State.busy() && (fresh || old.Progress != s.Progress || !old.State.busy()) {
 		p.grew = now
 	}
-	if s.State != Claimed && (s.Source == Page || s.Source == Watchdog && s.Count > 0) {
-		w.seen = true
-	}
+	w.notice(p, now)
 	if p.late == nil || refuted(p.late.kind, old, s) {
 		w.relive(p, now)
+	}
+}
+
+// notice takes from a slot what concerns more than its silence.
+func (w *Watch) notice(p *pulse, now unit.Time) {
+	s := &p.slot
+	if s.State > Idle {
+		w.odd(p, oddState, now, "its state is none that a slot can have: it counts as busy")
+	}
+	if s.State != Claimed && (s.Source == Page || s.Source == Watchdog && s.Count > 0) {
+		w.seen = true
 	}
 }
 
@@ -159,8 +168,6 @@ func refuted(k Kind, old, s *Slot) bool {
 	switch k {
 	case Stuck:
 		return old.Progress != s.Progress || !s.State.busy()
-	case TooLong:
-		return s.State != Paused
 	}
 	return stored(old, s)
 }

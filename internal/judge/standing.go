@@ -28,7 +28,7 @@ func (w *Watch) Standings(now unit.Time) []Standing {
 		}
 		s := Standing{Slot: p.slot, Limit: p.limit, State: w.state(p), Late: p.relived, Why: w.why(p), Rate: p.rate}
 		from, stalled := p.life, min(p.life, p.seen)
-		if !p.slot.State.alive() {
+		if p.slot.State == Claimed {
 			from, stalled = p.entered, p.entered
 		}
 		s.Age = now.Sub(from + w.judge.stalls.since(stalled))

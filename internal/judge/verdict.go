@@ -117,9 +117,8 @@ func (w *Watch) tally(now unit.Time) (late, fine int) {
 // Confirm takes the last reading before the first signal, and says whether the verdict stands. If it does not, the Watch goes
 // on as if it had never been, and the brake gets its token back.
 //
-// A verdict for silence or a lost thread falls if anything was stored in the slot since: a beat, its count, progress, state or
-// limit, or if it was left or claimed again. Stuck falls if the number changed or the slot is not busy any more, TooLong if the
-// pause has ended, Missing if a pulse lives, Broken if the page can be read, Failing if the check Passed. Triggered stands:
+// A verdict for silence, a pause or a lost thread falls if anything was stored in the slot since: a beat, its count, progress,
+// state or limit, or if it was left or claimed again. Stuck falls if the number changed or the slot is not busy any more, Missing if a pulse lives, Broken if the page can be read, Failing if the check Passed. Triggered stands:
 // the service said so itself. A page that has just become unreadable shows nothing, and what rests on it falls; it is judged
 // as Broken in its time.
 //
