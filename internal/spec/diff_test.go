@@ -204,7 +204,7 @@ func TestDiffTransient(t *testing.T) {
 // everything.
 func TestHashStable(t *testing.T) {
 	c := files{"/srv/stay.toml": readTestdata(t, "good.toml")}.load(t)
-	for name, want := range map[string]string{"cache": "7435048e373f63fe", "db": "3405308e70dee234", "web": "451c5b18312f2e64"} {
+	for name, want := range map[string]string{"cache": "7435048e373f63fe", "db": "c3cb69a8a026b4c8", "web": "451c5b18312f2e64"} {
 		if got := c.Service(name).Hash(); got != want {
 			t.Errorf("hash of %q is %s, want %s", name, got, want)
 		}
