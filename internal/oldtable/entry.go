@@ -35,8 +35,14 @@ type Entry struct {
 
 // decode reads all entries that are not free.
 func decode(table []byte) []Entry {
-	var list []Entry
-	for i := 0; i < min(len(table)/EntrySize, mostEntries); i++ {
+	size, used := min(len(table)/EntrySize, mostEntries), 0
+	for i := range size {
+		if pidOf(table[i*EntrySize:]) != 0 {
+			used++
+		}
+	}
+	list := make([]Entry, 0, used)
+	for i := range size {
 		if raw := table[i*EntrySize:][:EntrySize]; pidOf(raw) != 0 {
 			list = append(list, entryOf(i, raw))
 		}

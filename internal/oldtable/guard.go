@@ -94,6 +94,7 @@ func (g *Guard) Look(now time.Duration, wall time.Time, sights []Sight) (do []Do
 	jumped := g.looked != 0 && (offset-g.offset).Abs() > steadily
 	was := g.marks
 	g.marks, next = make(map[int]*mark, len(sights)), now+each
+	rows = make([]Row, 0, len(sights))
 	for _, s := range sights {
 		m := was[s.Index]
 		if m == nil || m.entry.Pid != s.Pid {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +116,7 @@ func TestCurrent(t *testing.T) {
 	if table.Current() {
 		t.Error("it is current, and there is another")
 	}
-	if table.Read(context.Background()) != nil {
+	if len(table.Read(context.Background())) != 0 {
 		t.Error("there are entries")
 	}
 }
@@ -201,5 +202,30 @@ func TestNoLock(t *testing.T) {
 	}
 	if table.Read(context.Background()); table.Trouble() != "" {
 		t.Errorf("there is one, and %q", table.Trouble())
+	}
+}
+
+// BenchmarkLook is one look at a full table: what stay does once a second.
+func BenchmarkLook(b *testing.B) {
+	memory, err := sysv.CreateMemory(sysv.Private, 1000*EntrySize, 0o600)
+	must(b, err)
+	defer memory.Remove()
+	x, err := memory.Attach()
+	must(b, err)
+	defer x.Detach()
+	m := &made{bytes: x.Bytes()}
+	for i := range 1000 {
+		m.put(i, os.Getpid(), "a program", 30, time.Now().Unix())
+	}
+	table := &Table{memory: memory, mapping: x}
+	var g Guard
+	for b.Loop() {
+		entries := table.Read(context.Background())
+		sights := make([]Sight, len(entries))
+		for i, e := range entries {
+			sights[i] = Sight{Entry: e, Alive: exists(e.Pid)}
+		}
+		now, wall := clocks()
+		g.Look(now, wall, sights)
 	}
 }
