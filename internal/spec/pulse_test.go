@@ -76,7 +76,7 @@ func TestKillBrake(t *testing.T) {
 func TestNameOfCheck(t *testing.T) {
 	for want, c := range map[string]Check{
 		"http://a/": {HTTP: "http://a/"}, "tcp a:1": {TCP: "a:1"}, "exec pg_isready -q": {Exec: []string{"pg_isready", "-q"}},
-		"exec sh -c a b " + strings.Repeat("c", 49) + "…": {Exec: []string{"sh", "-c", "a\n\tb\x1b " + strings.Repeat("c", 100)}},
+		"exec sh -c a b " + strings.Repeat("c", 50) + "…": {Exec: []string{"sh", "-c", "a\n\tb\x1b " + strings.Repeat("c", 100)}},
 	} {
 		if got := c.Name(); got != want {
 			t.Errorf("Name() = %q, want %q", got, want)
