@@ -31,7 +31,7 @@ func TestServiceThatCannotStart(t *testing.T) {
 	as := "sandbox = { no_new_privileges = true }" // has it go through the exec stage
 	cases := []struct{ name, config, want string }{
 		{"missing", `command = "no-such-program"`, `program "no-such-program" not found in its PATH`},
-		{"missingpath", `command = "/no/such/program"`, `program "/no/such/program" not found (looked for /no/such/program)`},
+		{"missingpath", `command = "/no/such/program"`, `program "/no/such/program" not found`},
 		{"notexecutable", `command = "./plain"`, `program "` + plain + `" is not executable: chmod +x it, or give its interpreter as the program`},
 		{"isdirectory", `command = "/tmp"`, `program "/tmp" is a directory`},
 		{"nodirectory", "command = \"sleep 1000\"\ndirectory = \"/no/such/place\"", `chdir "/no/such/place": no such file or directory`},
