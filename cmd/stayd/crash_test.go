@@ -177,6 +177,34 @@ command = "sh service.sh order"
 	},
 }
 
+// stores is services that die right after they have stored a descriptor, and live when they have got it back.
+var stores = script{
+	name: "stores",
+	config: `[defaults]
+ready = "notify"
+fd_store = 4
+env = { GORACE = "atexit_sleep_ms=0" }
+[service.keep]
+command = ["{{self}}", "` + beacon + `", "store"]
+instances = 3
+`,
+	play: func(r *crashRun) {
+		for name, i := range r.settled(map[string]api.State{"keep": api.Running, "keep.2": api.Running, "keep.3": api.Running}) {
+			if i.Generation != 2 || i.Status != "shining" {
+				r.errorf("%s is %+v", name, i)
+			}
+		}
+		r.do(api.Command{Verb: api.Restart, Target: "keep"})
+		r.do(api.Command{Verb: api.Stop, Target: "keep.2"})
+		r.do(api.Command{Verb: api.Start, Target: "keep.2"})
+	},
+	check: func(r *crashRun) {
+		r.started("keep", 3, 3)
+		r.started("keep.2", 5, 5) // the stop has dropped it
+		r.started("keep.3", 3, 3)
+	},
+}
+
 // delays checks that an instance that dies at once was started again no earlier than each delay after the start before,
 // and at most as late as a busy machine makes it.
 func (r *crashRun) delays(name string, delays ...float64) {
@@ -203,7 +231,8 @@ func scripts(t testing.TB) []script {
 		t.Fatal(err)
 	}
 	commands.config = strings.ReplaceAll(commands.config, "{{self}}", self)
-	return []script{commands, changes, endings}
+	stores.config = strings.ReplaceAll(stores.config, "{{self}}", self)
+	return []script{commands, changes, endings, stores}
 }
 
 // atOnce is how many daemons run at the same time: most of a run is waiting.

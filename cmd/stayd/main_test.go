@@ -6,9 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain makes the test binary a stayd when it is called by that name, which is what keeper and engine do when they
@@ -26,25 +30,31 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beacon is a service that says READY=1 on its notify socket and lives until SIGTERM. With a further argument it first
-// makes a child that is all this, and ends, as daemons do that put themselves into the background.
+// beacon is a service that says READY=1 on its notify socket and lives until SIGTERM. With the argument "background" it first
+// makes a child that is all this, and ends, as daemons do that put themselves into the background. With "store" it first
+// stores a descriptor and dies, and only then, if it has got that back, is all this.
 const beacon = "a-beacon-service"
 
 func beaconMain() int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	var err error
-	if len(os.Args) > 2 {
-		err = toBackground()
+	ends, code := false, 0
+	if slices.Contains(os.Args, "background") {
+		ends, err = true, toBackground()
 	} else if err = sayStarted(); err == nil {
-		err = say("READY=1\nSTATUS=shining")
+		if slices.Contains(os.Args, "store") && os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+			ends, code, err = true, 3, storeOne()
+		} else {
+			err = say("READY=1\nSTATUS=shining")
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if len(os.Args) > 2 {
-		return 0
+	if ends {
+		return code
 	}
 	select {
 	case <-term:
@@ -62,6 +72,19 @@ func toBackground() error {
 		return err
 	}
 	return say(fmt.Sprintf("MAINPID=%d", child.Process.Pid))
+}
+
+// storeOne stores one end of a pipe.
+func storeOne() error {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Sendmsg(s, []byte("FDSTORE=1\nFDPOLL=0"), unix.UnixRights(p[0]), &unix.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}, 0)
 }
 
 func say(text string) error {
