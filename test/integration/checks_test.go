@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -343,5 +345,54 @@ func TestEngineKilledAgainAndAgain(t *testing.T) {
 	d.pidIn(filepath.Join(d.dir, "asker"), pid)
 	if now := d.one("web"); now.Pid != i.Pid || now.Generation != 1 || now.Why != "" {
 		t.Errorf("it is %+v, it was %+v", now, i)
+	}
+}
+
+// TestStoppedEngineBlamesNobody: questions that an engine had under way when it was stopped, for longer than any of them may
+// take, say nothing about the services.
+func TestStoppedEngineBlamesNobody(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(s.Close)
+	d := start(t, "[service.web]\ncommand = \"sleep 1000\"\ninstances = 5\ncheck = [\n"+
+		"{ http = \""+s.URL+"/\", every = \"10ms\", timeout = \"1s\", failures = 1 },\n"+
+		"{ tcp = \""+s.Listener.Addr().String()+"\", every = \"10ms\", timeout = \"1s\", failures = 1 },\n"+
+		"{ exec = \"true\", every = \"10ms\", timeout = \"1s\", failures = 1, then = \"mark\" },\n]\n")
+	d.running("web.5", 0)
+	more := func() {
+		t.Helper()
+		n := asked.Load()
+		d.wait("50 more questions", func() error {
+			if asked.Load() < n+50 {
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	more()
+	engine := mustVersion(t, d).EnginePid
+	for range 3 {
+		if err := syscall.Kill(engine, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(1500 * time.Millisecond) // the length of the stop is what is tested
+		if err := syscall.Kill(engine, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		more()
+	}
+	if now := mustVersion(t, d).EnginePid; now != engine {
+		t.Skipf("engine %d was replaced by %d", engine, now)
+	}
+	for _, i := range d.status("web") {
+		if i.Generation != 1 {
+			t.Errorf("it was restarted: %+v", i)
+		}
+	}
+	for _, e := range d.events() {
+		if e.Kind == "check" {
+			t.Errorf("event %+v", e)
+		}
 	}
 }
