@@ -40,44 +40,45 @@ type Engine struct {
 	o    Options
 	link link
 
-	cfg       *spec.Config
-	agenda    agenda // that came with cfg
-	daemon    daemonRecord
-	about     keeper.About
-	keeperFD  int            // the keeper's pidfd, -1: none
-	copies    map[string]int // of what the keeper holds for the daemon as a whole
-	graph     *graph.Graph
-	tracker   *graph.Tracker
-	services  []*service // by graph index
-	insts     map[string]*inst
-	helpers   map[string]*helper // by the name of their unit
-	busy      int                // instances that are not down and idle
-	leavers   bool               // some instance may have to be forgotten
-	touched   []*inst            // changed in this batch: orders, records and readers are owed
-	dirty     []*service         // their status for the graph is to be computed again
-	unready   []*service         // without a ready instance, and needed by somebody
-	heap      deadlines
-	readings  deadlines // when to read signs of life
-	judge     *judge.Judge
-	alive     aliveMark
-	slotList  []judge.Slot // scratch of slots
-	pageBuf   page.Buffer
-	clerk     *clerk
-	tables    []*oldTable
-	bucket    backoff.Bucket
-	queue     []*inst // due for a crash restart, waiting for the bucket; in the order of the graph
-	queueAt   unit.Time
-	log       *slog.Logger
-	store     *capture.Store
-	events    events
-	version   uint64 // of the snapshot
-	answering bool   // recovered, and clients are served
-	snap      *snapshot
-	now       unit.Time
-	wall      time.Time
-	down      []func() // called when all is down
-	late      []output // log pipes that nobody reads yet
-	answers   []func() // to clients, due when the orders of this batch are with the keeper
+	cfg        *spec.Config
+	agenda     agenda // that came with cfg
+	daemon     daemonRecord
+	about      keeper.About
+	keeperFD   int            // the keeper's pidfd, -1: none
+	copies     map[string]int // of what the keeper holds for the daemon as a whole
+	graph      *graph.Graph
+	tracker    *graph.Tracker
+	services   []*service // by graph index
+	insts      map[string]*inst
+	helpers    map[string]*helper // by the name of their unit
+	busy       int                // instances that are not down and idle
+	leavers    bool               // some instance may have to be forgotten
+	touched    []*inst            // changed in this batch: orders, records and readers are owed
+	dirty      []*service         // their status for the graph is to be computed again
+	unready    []*service         // without a ready instance, and needed by somebody
+	heap       deadlines
+	readings   deadlines // when to read signs of life
+	judge      *judge.Judge
+	alive      aliveMark
+	slotList   []judge.Slot // scratch of slots
+	pageBuf    page.Buffer
+	clerk      *clerk
+	tables     []*oldTable
+	tableCount int // so far
+	bucket     backoff.Bucket
+	queue      []*inst // due for a crash restart, waiting for the bucket; in the order of the graph
+	queueAt    unit.Time
+	log        *slog.Logger
+	store      *capture.Store
+	events     events
+	version    uint64 // of the snapshot
+	answering  bool   // recovered, and clients are served
+	snap       *snapshot
+	now        unit.Time
+	wall       time.Time
+	down       []func() // called when all is down
+	late       []output // log pipes that nobody reads yet
+	answers    []func() // to clients, due when the orders of this batch are with the keeper
 
 	storeWatch storeWatch
 

@@ -21,6 +21,7 @@ import (
 // An oldTable is one table of the configuration.
 type oldTable struct {
 	spec   spec.OldTable
+	number int // tells its entries from those of others, as long as the engine lives
 	cancel context.CancelFunc
 	shown  atomic.Pointer[oldtable.Shown] // the last look
 	held   map[string]holding             // what the loop was last told, by instance
@@ -35,6 +36,9 @@ type holding struct {
 
 // readingTime is how much later than its limit an entry is late for the judge: the look at the limit has arrived by then.
 const readingTime = 50 * time.Millisecond
+
+// tableBits is how many bits of a slot's index are that of the entry; above them stands the number of the table.
+const tableBits = 16
 
 // followTables begins to watch the tables of the configuration, and leaves those that are not in it any more.
 func (e *Engine) followTables() {
@@ -61,7 +65,8 @@ func (e *Engine) followTables() {
 // watchTable has a goroutine watch one table until the engine ends.
 func (e *Engine) watchTable(sp spec.OldTable) *oldTable {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &oldTable{spec: sp, cancel: cancel}
+	t := &oldTable{spec: sp, number: e.tableCount, cancel: cancel}
+	e.tableCount++
 	go oldtable.Watch(ctx, oldtable.Options{
 		Shm:  sysv.Key(uint32(sp.Shm)),
 		Sem:  sysv.Key(uint32(sp.Sem)),
@@ -83,14 +88,21 @@ func (e *Engine) watchTable(sp spec.OldTable) *oldTable {
 // tellTable tells the loop of entries that are the judge's, from the goroutine that watches the table. It is told at each
 // look, changed or not: it may not have known the process yet.
 func (e *Engine) tellTable(t *oldTable, rows []oldtable.Row) {
+	held := t.holdings(rows)
+	if len(held) == 0 && !t.told {
+		return
+	}
+	t.told = len(held) > 0
+	e.post(func() { e.holdTable(t, held) })
+}
+
+// holdings are the entries that are the judge's, by instance. Those of survivors of an earlier generation are nobody's.
+func (t *oldTable) holdings(rows []oldtable.Row) map[string]holding {
 	held := map[string]holding{}
 	for _, r := range rows {
-		if !t.judged(r) {
-			continue
-		}
 		h := held[r.Who.Owner]
-		if r.Who.Gen < h.gen {
-			continue // a survivor
+		if !t.judged(r) || r.Who.Gen < h.gen {
+			continue
 		}
 		if r.Who.Gen > h.gen {
 			h = holding{gen: r.Who.Gen}
@@ -98,28 +110,30 @@ func (e *Engine) tellTable(t *oldTable, rows []oldtable.Row) {
 		h.slots = append(h.slots, slotOf(r))
 		held[r.Who.Owner] = h
 	}
-	if len(held) == 0 && !t.told {
-		return
-	}
-	t.told = len(held) > 0
-	e.post(func() {
-		was := t.held
-		t.held = held
-		for name := range was {
-			if _, ok := held[name]; !ok {
-				e.noteTables(name)
-			}
-		}
-		for name := range held {
+	return held
+}
+
+// holdTable takes what a table has for the judge.
+func (e *Engine) holdTable(t *oldTable, held map[string]holding) {
+	was := t.held
+	t.held = held
+	for name := range was {
+		if _, ok := held[name]; !ok {
 			e.noteTables(name)
 		}
-	})
+	}
+	for name := range held {
+		e.noteTables(name)
+	}
 }
 
 // judged says whether the judge has the word on an entry.
 func (t *oldTable) judged(r oldtable.Row) bool {
 	return t.spec.Action == spec.TableKill && r.Alive && r.Who.Owner != "" && r.Who.Why == "" && r.Entry.Timeout > 0
 }
+
+// entryIndex is where the entry of a slot stands in its table.
+func entryIndex(s judge.Slot) int { return s.Index & (1<<tableBits - 1) }
 
 func slotOf(r oldtable.Row) judge.Slot {
 	return judge.Slot{Source: judge.Table, Index: r.Entry.Index, State: judge.Busy, Beat: unit.Time(r.Beat), Count: r.Beats,
@@ -133,10 +147,10 @@ func (e *Engine) noteTables(name string) {
 		return
 	}
 	var slots []judge.Slot
-	for i, t := range e.tables {
+	for _, t := range e.tables {
 		if h := t.held[name]; h.gen == in.u.Gen {
 			for _, s := range h.slots {
-				s.Index += i << 16 // so that no two are alike
+				s.Index |= t.number << tableBits
 				slots = append(slots, s)
 			}
 		}

@@ -261,8 +261,11 @@ func (e *Engine) standings(in *inst) []api.PulseSlot {
 			s.Slot = e.naming(in, []judge.Slot{s.Slot})[0]
 		}
 		index := -1
-		if s.Slot.Source == judge.Page || s.Slot.Source == judge.Table {
+		switch s.Slot.Source {
+		case judge.Page:
 			index = s.Slot.Index
+		case judge.Table:
+			index = entryIndex(s.Slot)
 		}
 		list = append(list, api.PulseSlot{Name: in.name, Source: sourceNames[s.Slot.Source], Slot: index, Pulse: s.Slot.Name, State: s.State,
 			Tid: s.Slot.Tid, AgeMS: ms(s.Age), LimitMS: ms(s.Limit), Count: s.Slot.Count, Rate: s.Rate, Progress: s.Slot.Progress, Note: s.Slot.Note,
