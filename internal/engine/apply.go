@@ -9,6 +9,7 @@ import (
 	"example.com/stay/api"
 	"example.com/stay/internal/graph"
 	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/page"
 	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
@@ -229,7 +230,10 @@ func (e *Engine) forgetInst(in *inst) {
 	if in.pulse.watch != nil {
 		e.unwatch(in)
 	}
-	e.closePage(in)
+	if in.svc.spec.Pulse != nil {
+		e.closePage(in)
+		go page.Remove(e.o.MemoryDir, pageName(in.name))
+	}
 	if in.notify != nil {
 		in.notify.Close()
 	}

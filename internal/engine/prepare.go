@@ -54,6 +54,11 @@ func (e *Engine) prepareNow(in *inst, gen uint64) {
 	go func() {
 		p := e.prepareAtEdge(sp, name, number, gen, have, names)
 		p.pass = pass
+		if p.page != nil && p.order.Pass > len(pass) {
+			if fd, err := dupOf(p.page); err == nil { // without it the keeper says that not all could be handed over
+				p.pass = append(p.pass, fd)
+			}
+		}
 		e.post(func() { e.spawnPrepared(in, gen, hash, p) })
 	}()
 }
@@ -70,8 +75,13 @@ func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen ui
 	if hears(sp) {
 		env = append(env, "NOTIFY_SOCKET="+socket)
 	}
+	pageFD := inheritsPage(sp, len(stored))
 	if sp.Pulse != nil {
-		env = append(env, "STAY_PULSE="+filepath.Join(e.o.MemoryDir, pageName(name)), "WATCHDOG_USEC="+strconv.FormatInt(sp.Pulse.Limit.Microseconds(), 10))
+		where := filepath.Join(e.o.MemoryDir, pageName(name))
+		if pageFD > 0 {
+			where = "fd:" + strconv.Itoa(pageFD)
+		}
+		env = append(env, "STAY_PULSE="+where, "WATCHDOG_USEC="+strconv.FormatInt(sp.Pulse.Limit.Microseconds(), 10))
 	}
 	env = append(env, storeVariables(sp, stored)...)
 	ready, failure := launch.Prepare(request(sp, env))
@@ -104,8 +114,21 @@ func (e *Engine) prepareAtEdge(sp *spec.Service, name string, number int, gen ui
 			return prepared{failure: &keeper.Failure{Stage: "pulse page", Detail: err.Error()}}
 		}
 		p.page = f
+		if pageFD > 0 {
+			p.order.Pass++
+		}
 	}
 	return p
+}
+
+// inheritsPage is the descriptor on which a service in a chroot, where the path of its page is not, begins with it: the next
+// after those that it has stored. 0: it opens the page by its path.
+func inheritsPage(sp *spec.Service, stored int) int {
+	fd := 3 + stored
+	if sp.Pulse == nil || sp.Sandbox.Chroot == "" || sp.Ready.When == spec.ReadyFD && sp.Ready.FD <= fd {
+		return 0
+	}
+	return fd
 }
 
 // close is for what was prepared in vain.

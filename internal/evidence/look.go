@@ -55,8 +55,28 @@ func monotonic() int64 {
 	return ts.Nano()
 }
 
-// lookAll looks at all threads of a process: one that wants to run says more than those that sleep.
+// A process of which some thread runs or wants to is looked at a few times more, shortly after each other: one moment in
+// which nobody does shows that it is not for want of a processor that another thread is late.
+const (
+	moreLooks  = 6
+	lookingGap = 400 * time.Microsecond
+)
+
+// lookAll looks at all threads of a process.
 func lookAll(pid int, l *LookedAt) {
+	for n := 0; ; n++ {
+		one := LookedAt{At: monotonic(), Frozen: l.Frozen, IO: l.IO, Tight: l.Tight}
+		lookOnce(pid, &one)
+		if one.State != 'R' && one.State != 'D' || n == moreLooks {
+			*l = one
+			return
+		}
+		time.Sleep(lookingGap)
+	}
+}
+
+// lookOnce looks at each thread of a process: one that wants to run says more than those that sleep.
+func lookOnce(pid int, l *LookedAt) {
 	tids := threads(pid)
 	l.Gone = len(tids) == 0
 	for _, tid := range tids {

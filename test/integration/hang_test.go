@@ -262,6 +262,24 @@ func TestDrillOfAPulse(t *testing.T) {
 	}
 }
 
+// TestPulseInAChroot: where the page's path is not, the service begins with the page itself.
+func TestPulseInAChroot(t *testing.T) {
+	needsRoot(t, "chroot")
+	t.Parallel()
+	d := start(t, beating("web", "2 20ms", "pulse = \"300ms\"\nsandbox = { chroot = \"/\" }"))
+	web := d.running("web", 0)
+	d.pulses("web", 2)
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", web.Pid))
+	if err != nil || !strings.Contains(string(env), "STAY_PULSE=fd:3\x00") {
+		t.Errorf("environment %q, %v", env, err)
+	}
+	d.signal(web, syscall.SIGUSR1)
+	d.running("web", web.Generation)
+	if a := d.incident("web", 0); a.Cause != api.CauseHang {
+		t.Errorf("incident %+v", a)
+	}
+}
+
 // TestRequiredPulse: a service that has to beat and never does is a hang at the end of its start timeout.
 func TestRequiredPulse(t *testing.T) {
 	t.Parallel()
