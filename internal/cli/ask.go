@@ -48,15 +48,35 @@ func settings(prefix string, table map[string]any) []string {
 			lines = append(lines, settings(prefix+key+".", inner)...)
 			continue
 		}
-		var b strings.Builder
-		e := json.NewEncoder(&b) // for what settings hold JSON and TOML are written alike
-		e.SetEscapeHTML(false)
-		if err := e.Encode(table[key]); err != nil {
-			continue // it came as JSON
-		}
-		lines = append(lines, clean(prefix+key+" = "+strings.TrimSpace(b.String()))+"\n")
+		lines = append(lines, clean(prefix+key+" = "+setting(table[key]))+"\n")
 	}
 	return lines
+}
+
+// setting writes a value as the file does. Tables stand in lists here; for all else that settings hold, TOML and JSON are
+// written alike.
+func setting(value any) string {
+	switch v := value.(type) {
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = setting(v[i])
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		var parts []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, key+" = "+setting(v[key]))
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
+		return "" // it came as JSON
+	}
+	return strings.TrimSpace(b.String())
 }
 
 func (a *app) applyCommand() *cobra.Command {

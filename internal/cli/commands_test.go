@@ -175,7 +175,8 @@ func TestShow(t *testing.T) {
 	code, out, err := run(t, "--socket", socket, "show", "web")
 	want := `# web: running, pid 7
 [service.web]
-command = ["sh","-c","a && b"]
+check = [{ every = "10s", exec = ["true", "<&>"], failures = 3 }, { tcp = "db:1" }]
+command = ["sh", "-c", "a && b"]
 enabled = true
 env.PASSWORD = "(hidden)"
 instances = 2

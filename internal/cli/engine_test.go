@@ -135,6 +135,7 @@ func (e *fakeEngine) Show(_ context.Context, service string) (api.Service, error
 	return api.Service{Name: service, Instances: list, Settings: map[string]any{
 		"command": []string{"sh", "-c", "a && b"}, "instances": 2, "env": map[string]any{"PASSWORD": "(hidden)"},
 		"restart": map[string]any{"when": "always", "factor": 2.5}, "enabled": true,
+		"check": []any{map[string]any{"exec": []string{"true", "<&>"}, "every": "10s", "failures": 3}, map[string]any{"tcp": "db:1"}},
 	}}, err
 }
 

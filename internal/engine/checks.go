@@ -226,7 +226,10 @@ func (e *Engine) checkSlots(in *inst) []api.PulseSlot {
 	var list []api.PulseSlot
 	for _, a := range in.checking.asked {
 		s := api.PulseSlot{Name: in.name, Source: "check", Slot: -1, Pulse: a.check.Name(), State: "ok",
-			LimitMS: float64(a.check.Timeout) / 1e6, Note: a.count.Message, Late: a.count.Failures}
+			LimitMS: float64(a.check.Timeout) / 1e6, Note: a.count.Message}
+		if n := a.count.Failures; n > 0 {
+			s.Why = fmt.Sprintf("%d in a row", n)
+		}
 		if a.failing {
 			s.State = "failing"
 		}

@@ -204,7 +204,7 @@ func TestCheckSlots(t *testing.T) {
 	}
 	a.now = a.now.Add(5 * time.Second)
 	list := a.checkSlots(a.in)
-	if len(list) != 1 || list[0].Source != "check" || list[0].Slot != -1 || list[0].State != "failing" || list[0].AgeMS != 5000 || list[0].Note != "bad 2" {
+	if len(list) != 1 || list[0].Source != "check" || list[0].Slot != -1 || list[0].State != "failing" || list[0].AgeMS != 5000 || list[0].Note != "bad 2" || list[0].Why != "3 in a row" {
 		t.Errorf("%+v", list)
 	}
 }
