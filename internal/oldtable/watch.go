@@ -42,17 +42,16 @@ func Watch(ctx context.Context, o Options) {
 	o.fill()
 	for said := ""; ctx.Err() == nil; {
 		t, err := Open(o.Shm, o.Sem)
-		if err == nil {
-			said = ""
+		text := "it was removed"
+		switch {
+		case err == nil:
 			newSession(o, t).run(ctx)
-			o.Show(Shown{Missing: "it was removed"})
-			continue
-		}
-		text := err.Error()
-		if errors.Is(err, fs.ErrNotExist) {
+		case errors.Is(err, fs.ErrNotExist):
 			text = "no program has made it yet"
-		} else if text != said {
-			o.Say(fmt.Sprintf("table %s: %s", o.Shm, text))
+		default:
+			if text = err.Error(); text != said {
+				o.Say(fmt.Sprintf("table %s: %s", o.Shm, text))
+			}
 		}
 		said = text
 		o.Show(Shown{Missing: text})
@@ -97,6 +96,7 @@ type session struct {
 	looking chan struct{}
 	edge    sync.WaitGroup
 	trouble string
+	brief   brevity        // of what anybody who may write the table can have said
 	told    map[int]string // what was said of entries that cannot be cleared
 	owned   map[int]bool   // entries whose process belonged to somebody at the last look
 }
@@ -192,7 +192,7 @@ func (s *session) carryOut(ctx context.Context, d Do) {
 	case Clear:
 		s.clearDead(ctx, d.Entry)
 	case Leave:
-		s.say(d.Entry, "did not beat for "+d.Entry.Timeout.String()+", and is left alone: "+d.Who.Why)
+		s.mention(d.Entry, "did not beat for "+d.Entry.Timeout.String()+", and is left alone: "+d.Who.Why)
 	case Identify:
 		s.edge.Go(func() {
 			who := s.slowly(ctx, func() Identity { return s.ender.identify(d.Entry) })
@@ -239,7 +239,7 @@ func (s *session) clearDead(ctx context.Context, e Entry) {
 		text = "its process has gone: its entry is cleared"
 	}
 	if text != "" && s.told[e.Index] != text {
-		s.say(e, text)
+		s.mention(e, text)
 	}
 	if s.told[e.Index] = text; err == nil {
 		delete(s.told, e.Index)
@@ -250,9 +250,25 @@ func (s *session) say(e Entry, text string) {
 	s.o.Say(fmt.Sprintf("table %s, entry %d, %q, process %d: %s", s.o.Shm, e.Index, e.Name, e.Pid, text))
 }
 
+// mention says something of an entry, unless too much was said.
+func (s *session) mention(e Entry, text string) {
+	if s.mayMention() {
+		s.say(e, text)
+	}
+}
+
+func (s *session) mayMention() bool {
+	now, _ := s.o.Clock()
+	may, last := s.brief.more(now)
+	if last {
+		s.o.Say(fmt.Sprintf("table %s: so much is wrong with it that no more is told for a minute", s.o.Shm))
+	}
+	return may
+}
+
 // tell says what is wrong with the table as a whole, once.
 func (s *session) tell(trouble string) {
-	if trouble != s.trouble && trouble != "" {
+	if trouble != s.trouble && trouble != "" && s.mayMention() {
 		s.o.Say(fmt.Sprintf("table %s: %s; it is read and changed without", s.o.Shm, trouble))
 	}
 	s.trouble = trouble
