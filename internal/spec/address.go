@@ -44,7 +44,7 @@ func checkURL(text string) error {
 			return errors.New("contains a % that is not followed by two hexadecimal digits")
 		}
 	}
-	return checkHost(authority, false)
+	return checkHost(authority, "%25", false) // in a URL a percent sign is written like this
 }
 
 // checkHostPort accepts "127.0.0.1:80", "[::1]:80" and "localhost:80".
@@ -52,15 +52,15 @@ func checkHostPort(text string) error {
 	if strings.HasPrefix(text, "tcp://") {
 		return errors.New("begins with tcp://, which goes without saying: leave it out")
 	}
-	return checkHost(text, true)
+	return checkHost(text, "%", true)
 }
 
-// checkHost accepts a host, with a port, which may be missing unless needed.
-func checkHost(text string, needed bool) error {
+// checkHost accepts a host, with a port, which may be missing unless needed. The zone of an IPv6 address stands behind mark.
+func checkHost(text, mark string, needed bool) error {
 	host, port, found := text, "", false
 	if rest, v6 := strings.CutPrefix(text, "["); v6 {
 		var tail string
-		if host, tail, found = strings.Cut(rest, "]"); !found || !isIPv6(host) {
+		if host, tail, found = strings.Cut(rest, "]"); !found || !isIPv6(host, mark) {
 			return errors.New("has no right IPv6 address in its brackets")
 		}
 		if port, found = strings.CutPrefix(tail, ":"); !found && tail != "" {
@@ -92,11 +92,44 @@ func checkHost(text string, needed bool) error {
 
 func isHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
-// isIPv6 says whether the text has the letters of an IPv6 address and at least two colons; a zone may follow a %25 or %.
-func isIPv6(text string) bool {
-	address, _, _ := strings.Cut(text, "%")
-	odd := func(r rune) bool { return r > 0x7f || !isHex(byte(r)) && r != ':' && r != '.' }
-	return strings.Count(address, ":") >= 2 && !strings.ContainsFunc(address, odd) && !strings.ContainsFunc(text, isBlank)
+// isIPv6 says whether text is an IPv6 address as RFC 4291 writes them, with or without a zone behind mark.
+func isIPv6(text, mark string) bool {
+	address, zone, scoped := strings.Cut(text, mark)
+	if scoped && (zone == "" || strings.ContainsFunc(zone, func(r rune) bool { return !isHostRune(r) })) {
+		return false
+	}
+	head, tail, short := strings.Cut(address, "::")
+	n, ok := groups(head, !short)
+	m, good := groups(tail, short)
+	return ok && good && (short && n+m < 8 || !short && n == 8)
+}
+
+// groups counts the groups of 16 bits in a part of an address; the last one of the whole may be two written as in IPv4.
+func groups(part string, last bool) (n int, ok bool) {
+	if part == "" {
+		return 0, true
+	}
+	list := strings.Split(part, ":")
+	for i, g := range list {
+		if last && i == len(list)-1 && strings.Contains(g, ".") {
+			return n + 2, isIPv4(g)
+		}
+		if g == "" || len(g) > 4 || strings.ContainsFunc(g, func(r rune) bool { return r > 0x7f || !isHex(byte(r)) }) {
+			return 0, false
+		}
+		n++
+	}
+	return n, true
+}
+
+func isIPv4(text string) bool {
+	parts := strings.Split(text, ".")
+	for _, p := range parts {
+		if n, err := strconv.ParseUint(p, 10, 8); err != nil || p != strconv.FormatUint(n, 10) {
+			return false
+		}
+	}
+	return len(parts) == 4
 }
 
 func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }

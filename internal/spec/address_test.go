@@ -29,3 +29,17 @@ func TestCheckHostPort(t *testing.T) {
 		}
 	}
 }
+
+func TestIsIPv6(t *testing.T) {
+	for text, good := range map[string]bool{
+		"::": true, "::1": true, "1::": true, "fe80::1": true, "1:2:3:4:5:6:7:8": true, "1:2:3:4:5:6:7::": true, "::2:3:4:5:6:7:8": true,
+		"::ffff:127.0.0.1": true, "1:2:3:4:5:6:1.2.3.4": true, "fe80::1%eth0": true,
+		"": false, ":": false, "1": false, ":1": false, "1:": false, ":::": false, "1:::2": false, "1::2::3": false, "12345::": false, "g::": false,
+		"1:2:3:4:5:6:7": false, "1:2:3:4:5:6:7:8:9": false, "::2:3:4:5:6:7:8:9": false, "1:2:3:4::5:6:7:8": false, "::1.2.3": false,
+		"::1.2.3.256": false, "::01.2.3.4": false, "1.2.3.4": false, "1.2.3.4::": false, "::1%": false, "::1%a b": false, ":0:": false,
+	} {
+		if got := isIPv6(text, "%"); got != good {
+			t.Errorf("isIPv6(%q) = %v", text, got)
+		}
+	}
+}

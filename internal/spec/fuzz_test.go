@@ -1,9 +1,12 @@
 package spec
 
 import (
+	"net"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // FuzzLoad: whatever stands in the files, Load returns a configuration that survives freezing and can be compared, or
@@ -27,6 +30,27 @@ func FuzzLoad(f *testing.F) {
 			}
 			if c != nil {
 				checkConfig(t, c)
+			}
+		}
+	})
+}
+
+// FuzzAddresses: what is accepted can be used by those who connect.
+func FuzzAddresses(f *testing.F) {
+	for _, s := range []string{"http://127.0.0.1:80/x?y=%20", "https://[::1]:8080/", "http://[fe80::1%25eth0]/", "a.b:80", "[::1]:1", "http://a/ä"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if checkURL(text) == nil && utf8.ValidString(text) {
+			u, err := url.Parse(text)
+			if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || u.Fragment != "" {
+				t.Errorf("%q is accepted: %v, %v", text, u, err)
+			}
+		}
+		if checkHostPort(text) == nil {
+			host, port, err := net.SplitHostPort(text)
+			if err != nil || host == "" || port == "" {
+				t.Errorf("%q is accepted: %q, %q, %v", text, host, port, err)
 			}
 		}
 	})
@@ -62,6 +86,23 @@ func checkConfig(t *testing.T, c *Config) {
 	for _, s := range c.Services {
 		if len(s.Command) == 0 || s.Command[0] == "" || s.Instances < 1 || s.Directory == "" || s.Directory[0] != '/' || s.Stop.Timeout < 0 ||
 			s.StartTimeout < 0 || s.LostAfter < 0 || s.Stop.Signal < 1 || !(s.Restart.Factor >= 1) || s.Log.MaxSize < 0 {
+			t.Fatalf("service %+v", s)
+		}
+		if p := s.Pulse; p != nil && (p.Limit < leastSpan || p.LimitMax < p.Limit || p.ExtendMax < 0 || p.Slots < 1 || p.Slots > 4096 || p.Lost == "") {
+			t.Fatalf("pulse %+v", p)
+		}
+		for _, k := range s.Checks {
+			kinds := 0
+			for _, has := range []bool{k.HTTP != "", k.TCP != "", len(k.Exec) > 0} {
+				if has {
+					kinds++
+				}
+			}
+			if kinds != 1 || k.Every < leastSpan || k.Timeout <= 0 || k.Failures < 1 || k.Then == "" || strings.Contains(k.Name(), "\n") {
+				t.Fatalf("check %+v", k)
+			}
+		}
+		if s.Restart.Delay > s.Restart.MaxDelay || s.FDStore < 0 || s.FDStore > 64 {
 			t.Fatalf("service %+v", s)
 		}
 		s.Settings()
