@@ -108,7 +108,7 @@ func (e *fakeEngine) matching(target string) []api.Instance {
 	for _, in := range e.list {
 		byName, _ := path.Match(target, in.Name)
 		byService, _ := path.Match(target, in.Service)
-		if target == "" || target == "all" || byName || byService {
+		if target == "" || target == "all" || byName || byService || target == in.Name+".1" && in.Number == 1 {
 			list = append(list, in)
 		}
 	}
@@ -238,7 +238,7 @@ func (e *fakeEngine) Pulses(_ context.Context, target string) ([]api.PulseSlot, 
 	var list []api.PulseSlot
 	for _, s := range e.pulses {
 		service, _, _ := strings.Cut(s.Name, ".")
-		if target == "" || target == s.Name || target == service {
+		if target == "" || target == s.Name || target == service || target == s.Name+".1" {
 			list = append(list, s)
 		}
 	}
