@@ -29,6 +29,7 @@ type helper struct {
 	pid     int          //
 	start   uint64       // start time of pid
 	refuses bool         // to die
+	birth   *time.Timer  // nil: another engine asked for it
 	clock   *probe.Clock // of its running; nil before it is born
 	answer  *helped      // known, and not told as long as its output is awaited
 	output  *tail        // nil before it is born
@@ -69,10 +70,12 @@ func (e *Engine) runHelper(in *inst, what string, command []string, timeout time
 	h := &helper{name: name, gen: uint64(e.now), op: uint64(e.now), timeout: timeout, done: done}
 	h.mark = e.treeMark(name, h.gen)
 	e.addHelper(h)
-	e.after(max(timeout, helperBirth), func() {
-		if h.clock == nil {
-			e.helperDue(h)
-		}
+	h.birth = time.AfterFunc(max(timeout, helperBirth), func() {
+		e.post(func() {
+			if h.clock == nil {
+				e.helperDue(h)
+			}
+		})
 	})
 	sp := *in.svc.spec
 	sp.Command = command
@@ -143,6 +146,9 @@ func (e *Engine) helperFact(f *fact) {
 	}
 	switch m.Kind {
 	case keeper.Spawned:
+		if h.birth != nil {
+			h.birth.Stop()
+		}
 		h.pid, h.start = m.Pid, m.Start
 		h.clock = probe.Watch(h.timeout, func() { e.post(func() { e.helperDue(h) }) })
 		e.readHelper(h, f)
@@ -221,6 +227,9 @@ func (e *Engine) helperGone(h *helper) {
 	}
 	delete(e.helpers, h.name)
 	e.busy--
+	if h.birth != nil {
+		h.birth.Stop()
+	}
 	if h.clock != nil {
 		h.clock.Stop()
 	}
