@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -25,6 +26,10 @@ const patience = 30 * time.Second
 func TestMain(m *testing.M) {
 	if os.Getenv("OLDTABLE_TEST_TRACE") != "" {
 		os.Exit(traceRole())
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // they wait for seconds, and do nothing
+		panic(err)
 	}
 	code := m.Run()
 	os.RemoveAll(beaterDir)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -274,6 +275,48 @@ func traceRole() int {
 		return 1
 	}
 	return 0
+}
+
+// TestClockJumps: the wall clock goes back and forth by hours, faster than any limit. Who beats is left alone.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	m := makeTable(t, 1000*EntrySize)
+	b := m.beat(2, -1)
+	reads := 0
+	w := m.watch(Options{Sem: m.key, Kill: true, Clock: func() (time.Duration, time.Time) {
+		mono, wall := clocks()
+		return mono, wall.Add(time.Duration(mono/time.Second%3-1) * 2 * time.Hour)
+	}})
+	w.until("looks", func(_ string, s Shown) bool { reads++; return reads > 4 && len(s.Rows) == 1 && s.Rows[0].Beats >= 3 })
+	select {
+	case <-b.ended:
+		t.Error("it was ended")
+	default:
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.said) > 0 {
+		t.Errorf("said %q", w.said)
+	}
+}
+
+// TestUnknown: what could not be found out is no proof, and only what may change is asked again.
+func TestUnknown(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		why   string
+		again bool
+	}{
+		{errGone, "has gone", false},
+		{fs.ErrNotExist, "has gone", false},
+		{&fs.PathError{Op: "read", Path: "/proc/1/stat", Err: syscall.ESRCH}, "has gone", false},
+		{&fs.PathError{Op: "open", Path: "/proc/1/maps", Err: syscall.EACCES}, "stay lacks the right", false},
+		{syscall.EMFILE, "too many open files", true},
+	} {
+		if got := unknown(c.err); !strings.Contains(got.Why, c.why) || got.Again != c.again || got.Owner != "" {
+			t.Errorf("%v: %+v", c.err, got)
+		}
+	}
 }
 
 // TestLockHolderDied: a table whose lock nobody gives back is guarded all the same.
