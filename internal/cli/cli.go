@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 		"the daemon's socket (default: $STAY_SOCKET, the nearest .stay going up, "+client.SystemSocket+")")
 	root.AddCommand(a.upCommand(), a.downCommand(), a.runCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.restartCommand(), a.signalCommand(), a.waitCommand(), a.resetCommand(), a.logsCommand(), a.eventsCommand(),
-		a.whyCommand(), a.historyCommand(), a.pulseCommand(), a.drillCommand(),
+		a.whyCommand(), a.historyCommand(), a.pulseCommand(), a.drillCommand(), a.beatCommand(),
 		a.showCommand(), a.applyCommand(), a.checkCommand(), a.versionCommand())
 	return root
 }

@@ -23,10 +23,13 @@ import (
 // patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
 
-// TestMain is the tests, or, called by the name of stayd, a daemon for them.
+// TestMain is the tests, or, called by the name of stayd, a daemon for them, or, by that of stay, the command itself.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "stayd" {
 		os.Exit(fakeStayd(os.Getenv("STAYD_TEST_DIR"), os.Args[1:]))
+	}
+	if os.Args[0] == "stay" {
+		os.Exit(Main(os.Args[1:]))
 	}
 	for _, name := range []string{"STAY_SOCKET", "NO_COLOR"} {
 		os.Unsetenv(name)

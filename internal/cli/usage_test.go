@@ -66,7 +66,7 @@ func TestHelp(t *testing.T) {
 		if code != 0 || err != "" {
 			t.Errorf("stay %q: %d %q", args, code, err)
 		}
-		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events", "why", "history", "pulse", "drill",
+		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events", "why", "history", "pulse", "drill", "beat",
 			"show", "reset", "apply", "check", "version", "completion"} {
 			if !strings.Contains(out, "\n  "+name+" ") {
 				t.Errorf("stay %q does not show %s", args, name)
