@@ -11,15 +11,18 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"example.com/stay/api"
 	"example.com/stay/client"
 )
 
@@ -97,13 +100,21 @@ func usageError(root *cobra.Command, args []string, err error) error {
 		r.hint = cmd.CommandPath() + " --help"
 		return r
 	}
-	if findErr != nil && len(rest) > 0 {
-		if near := root.SuggestionsFor(rest[0]); len(near) > 0 {
-			r.hint = "stay " + near[0]
-		}
+	if findErr == nil || len(rest) == 0 {
+		return r
+	}
+	if near := root.SuggestionsFor(rest[0]); len(near) > 0 {
+		r.hint = "did you mean: stay " + near[0]
+	}
+	if slices.Contains(planned, rest[0]) {
+		r.message = fmt.Sprintf("the command %q is not in this version, which is %s", rest[0], api.Version)
+		r.hint = "stay --help"
 	}
 	return r
 }
+
+// planned are commands that a later version will have: whoever read of one is told that it is no typing error.
+var planned = []string{"reload", "plan", "scale", "pin", "unpin", "upgrade", "man", "top", "serve", "import", "ipc", "slo", "fleet"}
 
 // connect returns a client of the daemon that is responsible here.
 func (a *app) connect() (*client.Client, error) {

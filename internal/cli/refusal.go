@@ -61,7 +61,11 @@ func toRefusal(err error) *refusal {
 		if rest != "" {
 			hint = strings.TrimSpace(strings.Join([]string{strings.TrimSpace(rest), hint}, "\n"))
 		}
-		return failed(message, hint)
+		r := failed(message, hint)
+		if refused.Code == "bad-request" {
+			r.code = exitUsage
+		}
+		return r
 	case errors.Is(err, context.DeadlineExceeded):
 		return &refusal{code: exitTimeout, message: "timed out", hint: "stay status"}
 	}

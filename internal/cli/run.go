@@ -20,7 +20,7 @@ func (a *app) runCommand() *cobra.Command {
 	var r api.Run
 	var detach bool
 	cmd := &cobra.Command{
-		Use: "run [--name N] [-d] -- COMMAND ARGUMENT…", Short: "Run one command as a service, without a file",
+		Use: "run [--name N] [--pulse D] [-d] -- COMMAND ARGUMENT…", Short: "Run one command as a service, without a file",
 		Long: "Run one command as a service, without a file, in the daemon that is responsible here; where there is none,\n" +
 			"one is started in ./.stay. Its output is shown until it ends, or Ctrl-C stops it; with -d it goes on until\n" +
 			"stay stop.",
@@ -42,6 +42,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.StringVar(&r.User, "user", "", "the user to run as (default: the daemon's)")
 	f.StringVar(&r.Restart, "restart", "", "when to restart: always, on-failure or never (default: always)")
 	f.StringVar(&r.Ready, "ready", "", "when it is ready: exec, notify, fd:N or after:2s (default: exec)")
+	f.StringVar(&r.Pulse, "pulse", "", "the longest silence of its pulse that is no hang, as 30s (default: it has none)")
 	f.StringVar(&r.StartTimeout, "start-timeout", "", "how long it may take to get ready, as 60s")
 	f.BoolVar(&r.NoWait, "no-wait", false, "with -d: do not wait until it is ready")
 	f.BoolVarP(&detach, "detach", "d", false, "return when it is ready, and leave it running")

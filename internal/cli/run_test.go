@@ -20,9 +20,9 @@ func TestRunDetached(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errOut := run(t, "--socket", serve(t, e), "run", "-d", "--name", "job", "--user", "me", "--restart", "never", "--ready", "after:1s",
-		"--start-timeout", "5s", "--no-wait", "--", "sleep", "-x", "1")
+		"--start-timeout", "5s", "--pulse", "30s", "--no-wait", "--", "sleep", "-x", "1")
 	want := fmt.Sprintf("run %+v", api.Run{Name: "job", Command: []string{"sleep", "-x", "1"}, Directory: dir, User: "me", Restart: "never",
-		Ready: "after:1s", StartTimeout: "5s", Env: []string{"PATH=/bin:/usr/bin"}, NoWait: true})
+		Ready: "after:1s", StartTimeout: "5s", Pulse: "30s", Env: []string{"PATH=/bin:/usr/bin"}, NoWait: true})
 	if code != 0 || out != "job: running\n" || errOut != "" || !slices.Equal(e.questions(), []string{want}) {
 		t.Errorf("%d %q %q, asked %q; want %q", code, out, errOut, e.questions(), want)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,9 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		{"nix", "stay: unknown command \"nix\"\n  stay --help\n"},
-		{"statsu", "stay: unknown command \"statsu\"\n  stay status\n"},
+		{"statsu", "stay: unknown command \"statsu\"\n  did you mean: stay status\n"},
+		{"top", "stay: the command \"top\" is not in this version, which is " + api.Version + "\n  stay --help\n"},
+		{"reload web", "stay: the command \"reload\" is not in this version, which is " + api.Version + "\n  stay --help\n"},
 		{"status --nix", "stay: unknown flag: --nix\n  stay status --help\n"},
 		{"stop --timeout soon web", "stay: invalid argument \"soon\" for \"--timeout\" flag: time: invalid duration \"soon\"\n  stay stop --help\n"},
 		{"start", "stay: start needs a service\n  stay start SERVICE, or: stay start all\n"},
@@ -56,6 +59,15 @@ func TestEmptyName(t *testing.T) {
 	for _, args := range [][]string{{"stop", ""}, {"status", "web", ""}, {"logs", ""}, {"why", ""}, {"history", ""}, {"signal", "HUP", ""}, {"up", ""}} {
 		if code, _, err := run(t, args...); code != 2 || !strings.HasPrefix(err, "stay: a service's name is empty\n") {
 			t.Errorf("stay %q: %d %q", args, code, err)
+		}
+	}
+}
+
+// TestPlanned: what is there is not announced as missing.
+func TestPlanned(t *testing.T) {
+	for _, c := range newApp(nil, newScreen(), newScreen()).root().Commands() {
+		if slices.Contains(planned, c.Name()) {
+			t.Errorf("%s is there", c.Name())
 		}
 	}
 }
@@ -109,6 +121,7 @@ func TestToRefusal(t *testing.T) {
 		{&api.Error{Code: "conflict", Message: "it is there", Hint: "stay stop it"}, 1, "it is there", "stay stop it"},
 		{&api.Error{Code: "refused", Message: "one\ntwo", Hint: "three"}, 1, "one", "two\nthree"},
 		{&api.Error{Code: "forbidden", Message: "no"}, 1, "no", ""},
+		{&api.Error{Code: "bad-request", Message: `unknown signal "FOO"`, Hint: "kill -l"}, 2, `unknown signal "FOO"`, "kill -l"},
 		{&client.Broken{What: "POST /x", Err: errors.New("EOF")}, 1, "POST /x: the daemon's answer was lost (EOF): it may have been done or not", "stay status"},
 		{context.DeadlineExceeded, 4, "timed out", "stay status"},
 		{errors.New("plain"), 1, "plain", ""},
