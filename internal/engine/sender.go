@@ -50,16 +50,25 @@ type tracer struct {
 	pid   int
 	start uint64
 	last  proctree.Trace
+	again time.Time // when to look again at one of whom nothing is known: it may have been in the middle of execve(2)
 }
+
+// traceAgain is how long nothing is known of such a sender, so that a stranger who floods a socket costs little.
+const traceAgain = 10 * time.Millisecond
 
 func (t *tracer) trace(pid int) proctree.Trace {
 	start, err := proctree.StartTime(pid)
 	if err != nil {
 		return proctree.Trace{}
 	}
-	if pid != t.pid || start != t.start || !known(t.last) || !t.last.Live {
-		t.pid, t.start, t.last = pid, start, t.e.trace(pid)
+	if pid == t.pid && start == t.start && (known(t.last) || time.Now().Before(t.again)) {
+		return t.last
 	}
+	t.pid, t.start, t.last = pid, start, t.e.trace(pid)
+	if !t.last.Live {
+		t.pid = 0 // a zombie now, or gone
+	}
+	t.again = time.Now().Add(traceAgain)
 	return t.last
 }
 

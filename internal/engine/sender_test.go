@@ -42,3 +42,23 @@ func TestTreeOfStranger(t *testing.T) {
 		t.Errorf("the mark is %q", e.treeMark("web.2", 7))
 	}
 }
+
+func TestTracer(t *testing.T) {
+	who := tracer{e: &Engine{o: Options{ID: "nobody-has-this-id"}}}
+	me := who.trace(os.Getpid())
+	if !me.Live || known(me) || len(me.Line) == 0 {
+		t.Fatalf("of this process: %+v", me)
+	}
+	who.last.Mark = "web/7" // as if it had been found
+	if again := who.trace(os.Getpid()); again.Mark != "web/7" {
+		t.Errorf("looked at again: %+v", again)
+	}
+	if other := who.trace(os.Getppid()); other.Mark == "web/7" {
+		t.Errorf("taken for another: %+v", other)
+	}
+	for _, pid := range []int{0, -1, 1 << 30} {
+		if gone := who.trace(pid); gone.Live || !known(gone) {
+			t.Errorf("%d: %+v", pid, gone)
+		}
+	}
+}
