@@ -334,6 +334,7 @@ func BenchmarkReceive(b *testing.B) {
 		if m, _, err := read(fd); !m.Ready || err != nil {
 			b.Fatal(m, err)
 		}
+		discard(uintptr(fd))
 	}
 }
 
