@@ -157,6 +157,9 @@ func (a *app) drillRound(r drill.Round) string {
 	if r.Held > 0 {
 		rest += ", held for " + fine(r.Held)
 	}
+	if r.Why != "" {
+		rest += ": " + r.Why
+	}
 	return clean(drillLine(number, string(r.Kind), fine(r.Found), fine(r.Back), rest))
 }
 

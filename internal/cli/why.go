@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -152,7 +153,23 @@ func (w *why) standing(target string) (string, error) {
 			text.WriteString(w.fit(explain.Standing(in, w.now), stateColor(in.State), 0))
 		}
 	}
+	text.WriteString(w.late(target))
 	return text.String(), nil
+}
+
+// late are lines about pulses that are late and held, so that what follows from that is awaited.
+func (w *why) late(target string) string {
+	list, err := w.daemon.Pulses(context.Background(), target)
+	if err != nil {
+		return "" // it only explains something
+	}
+	var text strings.Builder
+	for _, s := range list {
+		if explain.Urgency(s) >= 1 && s.Why != "" {
+			text.WriteString(w.fit(fmt.Sprintf("%s: `%s` is late, %s of %s: %s", s.Name, pulseName(s), age(s.AgeMS), ageLimit(s.LimitMS), s.Why), yellow, 0))
+		}
+	}
+	return text.String()
 }
 
 // text is an incident as people read it: sentences, then evidence, no wider than the terminal.
@@ -210,7 +227,7 @@ func wrap(text string, width int) []string {
 	for at := width + 2; len(rest) > at; at = width {
 		cut := at
 		for i := at; i > at/2; i-- {
-			if rest[i] == ' ' {
+			if rest[i] == ' ' && !(unicode.IsDigit(rest[i-1]) && unicode.IsLetter(rest[i+1])) { // 30 s stay together
 				cut = i
 				break
 			}

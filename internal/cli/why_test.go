@@ -169,10 +169,13 @@ func TestWhyJSON(t *testing.T) {
 func TestWhyAlive(t *testing.T) {
 	up, blocked, lost := instance("web", api.Running, 7), instance("app", api.Waiting, 0), instance("job", api.Failed, 0)
 	up.UptimeMS, blocked.Why, lost.Why = 60_000, "waiting for db", "exit code 1, given up after 3 deaths"
-	socket := serve(t, newEngine(up, blocked, lost))
+	e := newEngine(up, blocked, lost)
+	e.pulses = []api.PulseSlot{{Name: "job", Pulse: "main", State: "busy", AgeMS: 900, LimitMS: 1000, Why: "late"},
+		{Name: "app", Pulse: "main", State: "busy", AgeMS: 7900, LimitMS: 2000, Why: "brake"}}
+	socket := serve(t, e)
 	for _, c := range []struct{ target, want string }{
 		{"web", "web is running since 14:59:00 (60.0 s), pid 7.\nweb has not died, as far as is kept.\n"},
-		{"app", "app is not running, and will be started: waiting for db.\napp has not died, as far as is kept.\n"},
+		{"app", "app is not running, and will be started: waiting for db.\napp: `main` is late, 7.9s of 2s: brake\napp has not died, as far as is kept.\n"},
 		{"job", "job has failed and is not tried again: exit code 1, given up after 3 deaths.\njob has not died, as far as is kept.\n"},
 	} {
 		if code, out, err := onTheDay(t, "--socket", socket, "why", c.target); code != 0 || out != c.want || err != "" {
@@ -245,6 +248,7 @@ func TestWrap(t *testing.T) {
 		{"one two three four five six seven", 20, []string{"one two three four", "five six seven"}},
 		{strings.Repeat("ä", 50), 20, []string{strings.Repeat("ä", 22), strings.Repeat("ä", 20), strings.Repeat("ä", 8)}},
 		{"x " + strings.Repeat("y", 30), 20, []string{"x " + strings.Repeat("y", 20), strings.Repeat("y", 10)}},
+		{"a span of 1234567 ms and of 30 s", 28, []string{"a span of 1234567 ms and of", "30 s"}},
 		{"narrow is not narrower than this", 1, []string{"narrow is not narrower", "than this"}},
 	} {
 		if got := wrap(c.text, c.width); !slices.Equal(got, c.want) {

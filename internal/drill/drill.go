@@ -51,9 +51,10 @@ type Round struct {
 	Number   int           `json:"number"`
 	Kind     Kind          `json:"kind"`
 	Instance string        `json:"instance"`
-	Found    time.Duration `json:"found_ns"` // Kill: from the signal to the news of the exit; else: from the end of the limit to the verdict
-	Back     time.Duration `json:"back_ns"`  // from the signal or the verdict until it was ready again
-	Held     time.Duration `json:"held_ns"`  // how much of Found it was held or excused, as when the machine is short of something
+	Found    time.Duration `json:"found_ns"`     // Kill: from the signal to the news of the exit; else: from the end of the limit to the verdict
+	Back     time.Duration `json:"back_ns"`      // from the signal or the verdict until it was ready again
+	Held     time.Duration `json:"held_ns"`      // how much of Found it was held or excused, as when the machine is short of something
+	Why      string        `json:"why,omitzero"` // why it was held, as the daemon said; also where Held is 0
 	Problem  string        `json:"problem,omitzero"`
 }
 

@@ -56,7 +56,8 @@ func comesBack(d *daemon, in *api.Instance, c api.Command) {
 	case "KILL":
 		d.tell(0.5, api.Event{Kind: "exit", Name: in.Name, Generation: old})
 	default:
-		d.tell(203, api.Event{Kind: "hang", Name: in.Name, Generation: old})
+		d.tell(1, api.Event{Kind: "held", Name: in.Name, Generation: old, Message: "starved"})
+		d.tell(202, api.Event{Kind: "hang", Name: in.Name, Generation: old})
 		d.incidents = append(d.incidents, api.Incident{Name: in.Name, Generation: old, Cause: api.CauseHang,
 			Verdict: &api.Verdict{Kind: "pulse", SilentMS: 203.5, LimitMS: 200, FoundNS: d.mono, HeldMS: 1}})
 	}
@@ -164,9 +165,9 @@ func TestRounds(t *testing.T) {
 	d := newDaemon("web", "web.2")
 	rounds, err := run(t, d, Options{Kinds: []Kind{Kill, Hang, Mute}, Times: 2})
 	want := []Round{
-		{1, Kill, "web", ms / 2, 5 * ms / 2, 0, ""}, {2, Kill, "web.2", ms / 2, 5 * ms / 2, 0, ""},
-		{3, Hang, "web", 7 * ms / 2, 2 * ms, ms, ""}, {4, Hang, "web.2", 7 * ms / 2, 2 * ms, ms, ""},
-		{5, Mute, "web", 7 * ms / 2, 2 * ms, ms, ""}, {6, Mute, "web.2", 7 * ms / 2, 2 * ms, ms, ""},
+		{1, Kill, "web", ms / 2, 5 * ms / 2, 0, "", ""}, {2, Kill, "web.2", ms / 2, 5 * ms / 2, 0, "", ""},
+		{3, Hang, "web", 7 * ms / 2, 2 * ms, ms, "starved", ""}, {4, Hang, "web.2", 7 * ms / 2, 2 * ms, ms, "starved", ""},
+		{5, Mute, "web", 7 * ms / 2, 2 * ms, ms, "starved", ""}, {6, Mute, "web.2", 7 * ms / 2, 2 * ms, ms, "starved", ""},
 	}
 	if err != nil || !slices.Equal(rounds, want) {
 		t.Errorf("%v\n%+v, want\n%+v", err, rounds, want)

@@ -31,6 +31,7 @@ type round struct {
 	broken int64         // CLOCK_MONOTONIC, when it was broken; 0: not yet
 	found  int64         // when the exit or the hang was found
 	back   int64         // when its successor was ready
+	why    string        // why it was held
 }
 
 // errBack ends the reading of events: the instance is back.
@@ -57,7 +58,7 @@ func (r *round) run(ctx context.Context) (Round, error) {
 		}
 		err = r.breakIt(inTime)
 	}
-	result := Round{Kind: r.kind, Instance: r.in.Name}
+	result := Round{Kind: r.kind, Instance: r.in.Name, Why: r.why}
 	var gone *lost
 	switch {
 	case ctx.Err() != nil:
@@ -198,6 +199,8 @@ func (r *round) note(e api.Event) error {
 	switch {
 	case e.Generation == gen && (r.kind == Kill && e.Kind == "exit" || r.kind.finds() && e.Kind == "hang"):
 		r.found = e.MonoNS
+	case e.Kind == "held" && e.Generation == gen:
+		r.why = e.Message
 	case e.Kind == "state" && e.To == api.Running && e.Generation > gen:
 		r.back = e.MonoNS
 		return errBack

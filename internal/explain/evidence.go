@@ -247,7 +247,7 @@ func machine(e *api.Evidence) []Line {
 	if e.Load != "" {
 		lines = append(lines, Line{Text: "load " + e.Load})
 	}
-	for _, l := range plain(e.Pressure, maxLines) {
+	for _, l := range plain(pressing(e.Pressure), maxLines) {
 		l.Text = "pressure " + l.Text
 		lines = append(lines, l)
 	}
@@ -255,6 +255,22 @@ func machine(e *api.Evidence) []Line {
 		lines = append(lines, Line{Text: strings.Join(e.Memory[:min(len(e.Memory), maxLines)], ", ")})
 	}
 	return lines
+}
+
+// pressing are the lines of /proc/pressure that tell of any in the last minute, without what was before.
+func pressing(list []string) []string {
+	var some []string
+	for _, l := range list {
+		if strings.Contains(l, " avg10=0.00 avg60=0.00") {
+			continue
+		}
+		l, _, _ = strings.Cut(l, " avg300=")
+		some = append(some, l)
+	}
+	if len(some) == 0 && len(list) > 0 {
+		return []string{"none in the last minute"}
+	}
+	return some
 }
 
 // plain are at most n of lines, with the number of the others.

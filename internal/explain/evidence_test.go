@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,8 @@ func full() *api.Incident {
 	}}, func(a *api.Incident) {
 		a.Usage = &api.Usage{UserMS: 12_300, SysMS: 400, MaxRSS: 42 << 20}
 		a.Log = []string{"merging 40", "merging 41"}
-		a.Evidence = &api.Evidence{TookMS: 3.1, Load: "0.52 0.58 0.59 2/345 9999", Pressure: []string{"cpu some avg10=0.00"}, Memory: []string{"MemAvailable: 3 GB", "SwapFree: 0 kB"},
+		a.Evidence = &api.Evidence{TookMS: 3.1, Load: "0.52 0.58 0.59 2/345 9999", Pressure: []string{"cpu some avg10=20.29 avg60=35.65 avg300=56.48 total=3651882462",
+			"io some avg10=0.00 avg60=0.00 avg300=0.30 total=54155280"}, Memory: []string{"MemAvailable: 3 GB", "SwapFree: 0 kB"},
 			Missing: []string{"kernel stacks: permission denied"},
 			Processes: []api.Seen{
 				{Pid: 4711, Comm: "web", State: "S", Count: 20, RSS: 42 << 20, Swap: 1 << 20, Open: 31, Command: []string{"web", "--port", "80"},
@@ -60,7 +62,7 @@ process 4720 (sh): dead, 1 thread
     ran 0.0 ms of its own, 0.0 ms in the kernel; waited 0.0 ms for a processor
 machine
   load 0.52 0.58 0.59 2/345 9999
-  pressure cpu some avg10=0.00
+  pressure cpu some avg10=20.29 avg60=35.65
   MemAvailable: 3 GB, SwapFree: 0 kB
 not seen
   kernel stacks: permission denied
@@ -68,6 +70,18 @@ last output
   merging 40
   merging 41
 `
+
+func TestPressing(t *testing.T) {
+	for _, c := range []struct{ list, want []string }{
+		{nil, nil},
+		{[]string{"cpu some avg10=0.00 avg60=0.00 avg300=9.00 total=7"}, []string{"none in the last minute"}},
+		{[]string{"cpu some avg10=0.00 avg60=0.02 avg300=9.00 total=7", "something else"}, []string{"cpu some avg10=0.00 avg60=0.02", "something else"}},
+	} {
+		if got := pressing(c.list); !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.list, got, c.want)
+		}
+	}
+}
 
 func written(list []Section) string {
 	var b strings.Builder
