@@ -43,11 +43,11 @@ func sum(kind Kind, rounds []Round) Sum {
 	return s
 }
 
-// middle returns the median (of an even number the higher one) and the longest; 0 of nothing.
+// middle returns the median (of an even number the lower one) and the longest; 0 of nothing.
 func middle(list []time.Duration) (p50, longest time.Duration) {
 	if len(list) == 0 {
 		return 0, 0
 	}
 	list = slices.Sorted(slices.Values(list))
-	return list[len(list)/2], list[len(list)-1]
+	return list[(len(list)-1)/2], list[len(list)-1]
 }
