@@ -219,5 +219,5 @@ func (e *Engine) sendOrder(in *inst, m *keeper.Message, fds ...int) {
 // record is what the keeper stores of the instance.
 func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
-		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict})
+		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict, Told: in.pulse.told})
 }

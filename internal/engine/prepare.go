@@ -199,6 +199,10 @@ func (e *Engine) spawnPrepared(in *inst, gen uint64, hash string, p prepared) {
 		return
 	}
 	in.hash, in.making = hash, false
+	in.pulse.told = 0
+	if sp := in.svc.spec.Pulse; sp != nil {
+		in.pulse.told = sp.Limit
+	}
 	if p.failure != nil {
 		e.spawnFailed(in, &keeper.Message{Gen: gen, Failure: p.failure})
 		return

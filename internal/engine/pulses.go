@@ -7,7 +7,6 @@ import (
 
 	"example.com/stay/internal/judge"
 	"example.com/stay/internal/page"
-	"example.com/stay/internal/spec"
 	"example.com/stay/internal/unit"
 )
 
@@ -18,9 +17,10 @@ const pulsePage = "page"
 
 // A pulse is what an instance has of signs of life.
 type pulse struct {
-	watch     *judge.Watch // nil: nothing is judged
-	gen       uint64       // that watch is about
-	page      *os.File     // of generation pageGen; nil: none
+	watch     *judge.Watch  // nil: nothing is judged
+	gen       uint64        // that watch is about
+	told      time.Duration // the limit that its process was told; 0: none
+	page      *os.File      // of generation pageGen; nil: none
 	pageGen   uint64
 	slots     int          // of page
 	watchdog  judge.Slot   // the last WATCHDOG=1; State Free: none came
@@ -31,9 +31,17 @@ type pulse struct {
 	looking   bool // the edge looks at late threads
 }
 
-// rule is what the configuration says about the signs of life of a service.
-func rule(sp *spec.Service) judge.Rule {
-	return judge.Rule{Pulse: sp.Pulse, Silence: sp.Silence, StartTimeout: sp.StartTimeout}
+// rule is what the configuration says about the signs of life of an instance. Its process was told a limit when it was
+// started, and may beat as seldom as that allows: a shorter one counts from the next start on.
+func (in *inst) rule() judge.Rule {
+	sp := in.svc.spec
+	r := judge.Rule{Pulse: sp.Pulse, Silence: sp.Silence, StartTimeout: sp.StartTimeout}
+	if told := in.pulse.told; sp.Pulse != nil && sp.Pulse.Limit < told {
+		p := *sp.Pulse
+		p.Limit, p.LimitMax = told, max(p.LimitMax, told)
+		r.Pulse = &p
+	}
+	return r
 }
 
 // judged says whether a process in this phase is held to its signs of life.
@@ -70,7 +78,7 @@ func (e *Engine) followPulse(in *inst, before unit.Unit) {
 func (e *Engine) watch(in *inst) *judge.Watch {
 	p := &in.pulse
 	if p.watch == nil {
-		p.watch, p.gen = e.judge.Watch(rule(in.svc.spec), in.u.Started), in.u.Gen
+		p.watch, p.gen = e.judge.Watch(in.rule(), in.u.Started), in.u.Gen
 		if in.u.Phase == unit.Ready {
 			p.watch.Ready(in.u.Since)
 		}
@@ -100,7 +108,7 @@ func (e *Engine) unwatch(in *inst) {
 // rejudge goes on with another configuration.
 func (e *Engine) rejudge(in *inst) {
 	if w := in.pulse.watch; w != nil {
-		w.SetRule(rule(in.svc.spec))
+		w.SetRule(in.rule())
 		e.read(in)
 	} else if sp := in.svc.spec; judged(in.u.Phase) && (sp.Pulse != nil || sp.Silence > 0) {
 		e.watch(in)

@@ -122,3 +122,24 @@ func TestVerdictFallsAtTheLastMoment(t *testing.T) {
 		}
 	}
 }
+
+// TestShorterLimitWaitsForTheNextStart: a process beats as often as it was told; a longer limit counts at once.
+func TestShorterLimitWaitsForTheNextStart(t *testing.T) {
+	for limit, want := range map[time.Duration]time.Duration{200 * time.Millisecond: time.Second, 3 * time.Second: 3 * time.Second} {
+		s := newStage(t)
+		s.web.pulse.told = time.Second
+		sp := *s.web.svc.spec.Pulse
+		sp.Limit = limit
+		s.web.svc.spec.Pulse = &sp
+		s.rejudge(s.web)
+		s.beat()
+		last := s.mono
+		s.read(s.web)
+		for !s.web.pulse.looking && s.mono.Sub(last) < time.Minute {
+			s.pass(10*time.Millisecond, 0)
+		}
+		if took := s.mono.Sub(last); took < want || took > want+100*time.Millisecond {
+			t.Errorf("limit %v: late after %v, want %v", limit, took, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +24,8 @@ type record struct {
 	Unready   unit.Time `json:"unready,omitzero"` // since when no instance of the service is ready
 	Paid      int64     `json:"paid,omitzero"`    // of the bucket of crash restarts
 
-	Verdict *api.Verdict `json:"verdict,omitzero"` // that it is ending for
+	Verdict *api.Verdict  `json:"verdict,omitzero"` // that it is ending for
+	Told    time.Duration `json:"told,omitzero"`    // the limit of silence that its process was told
 }
 
 // A mode is what the daemon as a whole is about.

@@ -101,7 +101,7 @@ var hangKeys = []serviceKey{
 		open:    (*draft).openPulse,
 	},
 	pulseKey(serviceKey{
-		Key:     Key{Path: "pulse.limit", Type: "duration", Doc: "The longest time between two heartbeats, 10ms at least."},
+		Key:     Key{Path: "pulse.limit", Type: "duration", Doc: "The longest time between two heartbeats, 10ms at least. A shorter one counts from the next start on."},
 		example: `"30s"`,
 		set:     (*draft).setPulse,
 	}, func(p *Pulse) any { return formatDuration(p.Limit) }),
