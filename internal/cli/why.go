@@ -165,7 +165,9 @@ func (w *why) late(target string) string {
 	}
 	var text strings.Builder
 	for _, s := range list {
-		if explain.Urgency(s) >= 1 && s.Why != "" {
+		if s.State == "failing" {
+			text.WriteString(w.fit(fmt.Sprintf("%s: %s `%s` fails: %s", s.Name, s.Source, pulseName(s), s.Why), yellow, 0))
+		} else if explain.Urgency(s) >= 1 && s.Why != "" {
 			text.WriteString(w.fit(fmt.Sprintf("%s: `%s` is late, %s of %s: %s", s.Name, pulseName(s), age(s.AgeMS), ageLimit(s.LimitMS), s.Why), yellow, 0))
 		}
 	}

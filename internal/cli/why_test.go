@@ -171,11 +171,12 @@ func TestWhyAlive(t *testing.T) {
 	up.UptimeMS, blocked.Why, lost.Why = 60_000, "waiting for db", "exit code 1, given up after 3 deaths"
 	e := newEngine(up, blocked, lost)
 	e.pulses = []api.PulseSlot{{Name: "job", Pulse: "main", State: "busy", AgeMS: 900, LimitMS: 1000, Why: "late"},
-		{Name: "app", Pulse: "main", State: "busy", AgeMS: 7900, LimitMS: 2000, Why: "brake"}}
+		{Name: "app", Pulse: "main", State: "busy", AgeMS: 7900, LimitMS: 2000, Why: "brake"},
+		{Name: "app", Source: "check", Pulse: "tcp 127.0.0.1:1", State: "failing", AgeMS: 79, LimitMS: 200, Why: "13 in a row"}}
 	socket := serve(t, e)
 	for _, c := range []struct{ target, want string }{
 		{"web", "web is running since 14:59:00 (60.0 s), pid 7.\nweb has not died, as far as is kept.\n"},
-		{"app", "app is not running, and will be started: waiting for db.\napp: `main` is late, 7.9s of 2s: brake\napp has not died, as far as is kept.\n"},
+		{"app", "app is not running, and will be started: waiting for db.\napp: `main` is late, 7.9s of 2s: brake\napp: check `tcp 127.0.0.1:1` fails: 13 in a row\napp has not died, as far as is kept.\n"},
 		{"job", "job has failed and is not tried again: exit code 1, given up after 3 deaths.\njob has not died, as far as is kept.\n"},
 	} {
 		if code, out, err := onTheDay(t, "--socket", socket, "why", c.target); code != 0 || out != c.want || err != "" {

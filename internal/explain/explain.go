@@ -76,6 +76,8 @@ func aftermath(a *api.Incident) string {
 		text = "Restarted " + span(a.BackMS) + " after it was gone"
 	case a.DelayMS < 0:
 		text = "Not restarted"
+	case a.Cause == api.CauseDependency:
+		text = "It is started again when what it needs is back"
 	case a.DelayMS > 0:
 		text = "Its restart was due " + span(float64(a.DelayMS)) + " later"
 	}
@@ -95,6 +97,8 @@ func Followed(a *api.Incident) string {
 		return "restarted in " + span(a.BackMS)
 	case a.DelayMS < 0:
 		return "not restarted"
+	case a.Cause == api.CauseDependency:
+		return "waits for that"
 	case a.DelayMS > 0:
 		return "restart in " + span(float64(a.DelayMS))
 	}

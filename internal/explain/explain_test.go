@@ -118,6 +118,7 @@ var cases = []struct {
 	{"exec: above the limit", failedExec("rlimit open_files", "EPERM", `rlimit open_files "9999999": operation not permitted`)},
 	{"exec: too many processes", failedExec("exec", "EAGAIN", `exec "/srv/web": resource temporarily unavailable`)},
 	{"dependency", died(func(a *api.Incident) { a.Cause, a.Detail, a.Signal = api.CauseDependency, "db", "TERM" })},
+	{"dependency that stays lost", died(func(a *api.Incident) { a.Cause, a.Detail, a.Signal, a.BackMS = api.CauseDependency, "db", "TERM", 0 })},
 	{"operator: stop", died(func(a *api.Incident) {
 		a.Cause, a.By, a.Signal, a.BackMS, a.DelayMS = api.CauseOperator, "stop", "TERM", 0, -1
 	})},
