@@ -140,7 +140,8 @@ func (e *Engine) ask(in *inst, c *checking, a *asked) {
 	}()
 }
 
-// askHelper puts a question that is a command. As long as the last one does not die of SIGKILL, that is the answer.
+// askHelper puts a question that is a command. As long as the last one does not die of SIGKILL there is no other: that it
+// refuses says something about the machine, or about a keeper that was replaced, and nothing sure about the service.
 func (e *Engine) askHelper(in *inst, c *checking, a *asked) {
 	h := e.runHelper(in, "check"+strconv.Itoa(a.number), a.check.Exec, a.check.Timeout, func(r helped) {
 		if in.checking == c {
@@ -151,7 +152,11 @@ func (e *Engine) askHelper(in *inst, c *checking, a *asked) {
 		a.helper = h
 		return
 	}
-	e.answered(in, c, a, helped{late: a.helper == nil || !a.helper.refuses, message: "the last one refuses to die"})
+	if a.helper == nil || !a.helper.refuses { // it is on its way
+		e.askAfter(in, c, a, a.check.Every)
+		return
+	}
+	e.answered(in, c, a, helped{unasked: true, message: "the last one refuses to die"})
 }
 
 // answered takes one answer, and has the next question put.

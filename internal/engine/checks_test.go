@@ -175,7 +175,7 @@ func TestEndOfChecksKills(t *testing.T) {
 	}
 }
 
-// TestRefusingHelper: a command that does not even die of SIGKILL is a bad answer; one that is not gone yet is none.
+// TestRefusingHelper: a command that does not even die of SIGKILL is no answer, and told; one that is not gone yet is none.
 func TestRefusingHelper(t *testing.T) {
 	c := aCheck(spec.ThenMark)
 	c.TCP, c.Exec = "", []string{"true"}
@@ -187,8 +187,8 @@ func TestRefusingHelper(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		ask.helper.refuses = refuses
 		a.ask(a.in, ck, ask)
-		if n := ask.count.Failures; (n == 1) != refuses {
-			t.Errorf("refuses %v: %d failures", refuses, n)
+		if n := ask.count.Failures; n != 0 || (failingCheck(a.in) == "check exec true: cannot be asked: the last one refuses to die") != refuses {
+			t.Errorf("refuses %v: %d failures, %q", refuses, n, failingCheck(a.in))
 		}
 	}
 }
