@@ -34,10 +34,26 @@ func (c *crowd) around(t unit.Time, limit time.Duration) int {
 	return end - first
 }
 
+// others is how many late pulses of other instances a crowd has at least: what one process does, with however many pulses,
+// says nothing about the machine.
+const others = 2
+
 // holds says whether who is late since t is one of so many that it is hardly its own fault: three at least, and half of all.
-func (c *crowd) holds(t unit.Time, limit time.Duration) bool {
+// Own is how many of them are of its own instance.
+func (c *crowd) holds(t unit.Time, limit time.Duration, own int) bool {
 	n := c.around(t, limit)
-	return n >= 3 && 2*n >= c.live
+	return n >= 3 && 2*n >= c.live && n-own >= others
+}
+
+// lateAround is how many pulses of one instance became late within limit before or after t.
+func (w *Watch) lateAround(t unit.Time, limit time.Duration) int {
+	n := 0
+	for i := range w.pulses {
+		if e := w.pulses[i].late; e != nil && e.crowd && e.due >= t.Add(-limit) && e.due <= t.Add(limit) {
+			n++
+		}
+	}
+	return n
 }
 
 // tell says whether this is the first that is held in this crowd. It is held until next at least.

@@ -28,7 +28,7 @@
 //     full limit when the excuse ends. SIGSTOP is no excuse.
 //  4. A thread that is late and asleep is judged at once. One that wants to run or is in uninterruptible sleep is looked at
 //     again after the limit, a second at most: while it starves it is held, for ten limits at most. So are all when three
-//     or more and at least half of the live pulses of the daemon are late within one limit of each other and the machine
+//     or more and at least half of the live pulses of the daemon, of several instances, are late within one limit and the machine
 //     is under pressure.
 //  5. Brake: so many verdicts a minute over all instances; the rest wait, first come, first served.
 //  6. Nothing is judged before the instance is ready; from then everything has one full limit.

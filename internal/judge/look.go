@@ -55,7 +55,7 @@ func (w *Watch) weigh(p *pulse, before Look, limit time.Duration, now unit.Time)
 		return
 	}
 	pressed := e.look.Tight || j.stalls.end() != 0 && now-j.stalls.end() <= unit.Time(max(limit, time.Second))
-	if e.crowd && pressed && j.crowd.holds(e.due, limit) {
+	if e.crowd && pressed && j.crowd.holds(e.due, limit, w.lateAround(e.due, limit)) {
 		w.hold(p, crowded, now)
 		if j.crowd.tell(now, e.next) {
 			w.tell(now, CrowdNews, &p.slot, "")

@@ -186,6 +186,34 @@ func TestRule4TheCrowdIsHeldUnderPressure(t *testing.T) {
 	}
 }
 
+// TestRule4OneProcessIsNoCrowd: a stopped program with many pulses is judged, also on a machine that is short of everything.
+func TestRule4OneProcessIsNoCrowd(t *testing.T) {
+	now := unit.Time(1000 * ms)
+	j := New(now)
+	j.SetBrake(-1, 0)
+	w := j.Watch(Rule{Pulse: limits(time.Second)}, now)
+	w.Ready(now)
+	var slots []Slot
+	var looks []Look
+	for i := range 6 {
+		slots = append(slots, Slot{Index: i, State: Busy, Beat: now, Count: 1, Tid: 70 + i})
+	}
+	w.Read(now, slots, "")
+	for now < 2100*ms {
+		now += 50 * ms
+		j.Tick(now)
+	}
+	if what := w.Read(now, slots, ""); len(what.Look) != len(slots) {
+		t.Fatalf("looks at %+v", what.Look)
+	}
+	for i := range slots {
+		looks = append(looks, Look{Index: i, At: now, State: 'T', Tight: true})
+	}
+	if what := w.Looked(now, slots, "", looks); what.Verdict == nil || what.Verdict.Late != len(slots) {
+		t.Errorf("%+v", what)
+	}
+}
+
 func TestRule4TheCrowdIsHeldForTenLimits(t *testing.T) {
 	h := newHall(4, Rule{Pulse: limits(time.Second)})
 	h.j.SetBrake(-1, 0)
