@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -87,9 +88,12 @@ func faultsFrom(file string) func(at string) {
 		return nil
 	}
 	plan := f.plan()
+	var mu sync.Mutex // held for good by whoever dies: an engine passes no other point in its last moment, and dies at one
 	return func(at string) {
+		mu.Lock()
 		n := int(atomic.AddUint64(f.word(0), 1))
 		if !slices.Contains(plan, n) {
+			mu.Unlock()
 			return
 		}
 		i := int(atomic.AddUint64(f.word(1), 1)) - 1
