@@ -27,6 +27,7 @@ type clerk struct {
 	log   *slog.Logger
 	logs  *capture.Store
 	store *incident.Store
+	oom   *evidence.OOM
 }
 
 // clerkQueue is how many incidents may wait.
@@ -48,6 +49,7 @@ func (e *Engine) openClerk() {
 		e.log.Error("incidents are not stored", "error", err)
 	}
 	e.clerk.store = store
+	e.clerk.oom = evidence.NewOOM()
 	go e.clerk.run()
 }
 
@@ -94,7 +96,7 @@ func (c *clerk) settle(ctx context.Context) {
 func (c *clerk) complete(d *draft) {
 	a := d.incident
 	if a.Cause == api.CauseSignal && a.Signal == "KILL" {
-		if how, yes := evidence.OOM(a.Pid, a.MonoNS); yes {
+		if how, yes := c.oom.Killed(a.Pid, a.MonoNS); yes {
 			a.Cause, a.Detail = api.CauseOOM, how
 		}
 	}

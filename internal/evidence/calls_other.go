@@ -1,6 +1,6 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package evidence
 
-// ownCalls are those that this architecture alone has.
-var ownCalls = map[int]string{}
+// callNames are the system calls of other machines: they are shown by number.
+var callNames = map[int]string{}

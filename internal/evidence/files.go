@@ -12,30 +12,52 @@ import (
 	"example.com/stay/api"
 )
 
-// nearLimit is from which share of a limit on it is worth a line.
-const nearLimit = .8
-
-// files sees the open files of a process.
+// files sees the open files of a process: first those that its threads are waiting for.
 func (t *taker) files(s *api.Seen) {
 	dir := procFile(s.Pid, "fd")
 	f, err := os.Open(dir)
 	if err != nil {
-		s.Open = -1
 		t.miss("open files", err)
 		return
 	}
 	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	t.miss("open files", err)
-	s.Open = len(names)
-	for _, n := range names[:min(len(names), maxFiles)] {
+	names, open := t.list(f)
+	for _, fd := range t.waited[s.Pid] {
+		names = append([]string{strconv.Itoa(fd)}, names...)
+	}
+	said := map[string]bool{}
+	for _, n := range names {
+		if len(s.Files) == maxFiles || t.ctx.Err() != nil {
+			break
+		}
+		if said[n] {
+			continue
+		}
+		said[n] = true
 		target, err := os.Readlink(dir + "/" + n)
 		if err != nil {
-			continue // closed meanwhile
+			t.miss("open files", err) // but not if it was closed meanwhile
+			continue
 		}
 		s.Files = append(s.Files, n+" "+t.describe(s.Pid, target))
 	}
-	t.limits(s)
+	s.Open = open
+	s.Limits = t.limits(s.Pid, open)
+}
+
+// list returns the first names of a directory, and how many there are.
+func (t *taker) list(f *os.File) (first []string, count int) {
+	for t.ctx.Err() == nil {
+		names, err := f.Readdirnames(1024)
+		count += len(names)
+		if first == nil {
+			first = names[:min(len(names), maxFiles)]
+		}
+		if err != nil || len(names) == 0 {
+			break
+		}
+	}
+	return first, count
 }
 
 // describe says what a descriptor is: of a socket, who talks to whom.
@@ -44,13 +66,17 @@ func (t *taker) describe(pid int, target string) string {
 	if !ok {
 		return printable(target)
 	}
-	if t.sockets == nil {
-		t.sockets = map[string]string{}
+	network, err := os.Readlink(procFile(pid, "ns/net"))
+	if err != nil {
+		network = "unknown"
+	}
+	if t.sockets[network] == nil {
+		t.sockets[network] = map[string]string{}
 		for _, name := range []string{"tcp", "tcp6", "udp", "udp6", "unix"} {
-			t.readSockets(procFile(pid, "net/"+name), name)
+			t.readSockets(t.sockets[network], procFile(pid, "net/"+name), name)
 		}
 	}
-	if text, known := t.sockets[strings.TrimSuffix(inode, "]")]; known {
+	if text, known := t.sockets[network][strings.TrimSuffix(inode, "]")]; known {
 		return text
 	}
 	return printable(target)
@@ -60,7 +86,7 @@ func (t *taker) describe(pid int, target string) string {
 const maxSockets = 20000
 
 // readSockets reads one table of sockets.
-func (t *taker) readSockets(file, protocol string) {
+func (t *taker) readSockets(into map[string]string, file, protocol string) {
 	f, err := os.Open(file)
 	if err != nil {
 		return
@@ -70,7 +96,7 @@ func (t *taker) readSockets(file, protocol string) {
 	for n := 0; n < maxSockets && t.ctx.Err() == nil && lines.Scan(); n++ {
 		inode, text := socketOf(protocol, lines.Text())
 		if inode != "" {
-			t.sockets[inode] = text
+			into[inode] = text
 		}
 	}
 }
@@ -101,7 +127,24 @@ func socketOf(protocol, line string) (inode, text string) {
 	if n, err := strconv.ParseUint(f[3], 16, 8); err == nil && strings.HasPrefix(protocol, "tcp") && int(n) < len(tcpStates) {
 		text += " " + tcpStates[n]
 	}
+	if out, in, ok := strings.Cut(f[4], ":"); ok {
+		text += queued(", %d bytes to send", out)
+		if strings.HasSuffix(text, "LISTEN") {
+			text += queued(", %d to accept", in)
+		} else {
+			text += queued(", %d bytes to read", in)
+		}
+	}
 	return f[9], text
+}
+
+// queued says how much waits in a queue of a socket, a number in hex; nothing if it is empty.
+func queued(format, length string) string {
+	n, err := strconv.ParseUint(length, 16, 32)
+	if err != nil || n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, n)
 }
 
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
@@ -122,23 +165,4 @@ func addressOf(s string) string {
 		return "?"
 	}
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)).String()
-}
-
-// limits notes a limit on open files that is nearly reached.
-func (t *taker) limits(s *api.Seen) {
-	data, err := readSmall(procFile(s.Pid, "limits"))
-	t.miss("limits", err)
-	for line := range strings.Lines(data) {
-		rest, ok := strings.CutPrefix(line, "Max open files")
-		if !ok {
-			continue
-		}
-		f := strings.Fields(rest)
-		if len(f) == 0 {
-			continue
-		}
-		if soft, err := strconv.Atoi(f[0]); err == nil && float64(s.Open) >= nearLimit*float64(soft) {
-			s.Limits = append(s.Limits, fmt.Sprintf("open files: %d of %d", s.Open, soft))
-		}
-	}
 }

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -32,9 +31,18 @@ type LookedAt struct {
 	Tight     bool
 }
 
-// Look looks at threads: some 50 µs each.
+// Look looks at threads: some 50 µs each. What is no thread of the instance is Gone, whatever it is: the number of a thread
+// comes from the service. If the main process is another by now everything is.
 func Look(r LookRequest) []LookedAt {
 	list := make([]LookedAt, len(r.Tids))
+	if r.Start != 0 {
+		if st, ok := readStat(procFile(r.Main, "stat")); !ok || st.start != r.Start {
+			for i := range list {
+				list[i] = LookedAt{At: monotonic(), Gone: true}
+			}
+			return list
+		}
+	}
 	io, tight := pressure()
 	frozen := frozen(r.Main)
 	for i, tid := range r.Tids {
@@ -78,10 +86,11 @@ func lookAll(pid int, l *LookedAt) {
 // lookOnce looks at each thread of a process: one that wants to run says more than those that sleep.
 func lookOnce(pid int, l *LookedAt) {
 	tids := threads(pid)
-	l.Gone = len(tids) == 0
+	l.Gone = true
 	for _, tid := range tids {
 		one := LookedAt{}
 		lookOne(pid, tid, &one)
+		l.Gone = l.Gone && one.Gone
 		l.Waited += one.Waited
 		l.Ran += one.Ran
 		l.Traced = l.Traced || one.Traced
@@ -110,69 +119,67 @@ func lookOne(pid, tid int, l *LookedAt) {
 	dir := fmt.Sprintf("/proc/%d/task/%d/", pid, tid)
 	st, ok := readStat(dir + "stat")
 	if !ok {
-		dir = fmt.Sprintf("/proc/%d/task/%d/", tid, tid) // a process of its own, maybe
-		if st, ok = readStat(dir + "stat"); !ok || !descends(tid, pid) {
+		dir = fmt.Sprintf("/proc/%d/task/%d/", tid, tid) // of another process, maybe
+		if st, ok = readStat(dir + "stat"); !ok || !belongs(tid, pid) {
 			l.Gone = true
 			return
 		}
 	}
+	if st.state == 'Z' || st.state == 'X' { // it has ended; the first thread of a process stays as a zombie until all have
+		l.Gone = true
+		return
+	}
 	l.State = st.state
-	l.Traced = l.Traced || st.state == 't' || tracer(dir+"status") != 0
+	l.Traced = l.Traced || st.state == 't' || field(dir+"status", "TracerPid:") != 0
 	l.Ran, l.Waited = schedstat(dir + "schedstat")
-	l.PipeWrite = pipeWrite(dir)
+	l.PipeWrite = pipeWrite(dir, pid)
 }
 
-// descends says whether a process is a descendant of another, or of its session.
-func descends(pid, of int) bool {
-	var session int
-	if st, ok := readStat(fmt.Sprintf("/proc/%d/stat", of)); ok {
-		session = st.session
+// maxLooked bounds how many threads of a process are looked at each time, the oldest first.
+const maxLooked = 512
+
+func threads(pid int) []int { return numbers(fmt.Sprintf("/proc/%d/task", pid), maxLooked) }
+
+// pipeWrite says whether a thread is blocked in a write to the pipe that is the output of the main process. Where the kernel
+// does not tell which descriptor it writes to, or the main process writes elsewhere, any pipe counts.
+func pipeWrite(dir string, main int) bool {
+	wchan, err := readSmall(dir + "wchan")
+	if err != nil || !strings.Contains(wchan, "pipe_write") {
+		return false
 	}
-	for range 64 {
-		st, ok := readStat(fmt.Sprintf("/proc/%d/stat", pid))
-		if !ok {
-			return false
-		}
-		if st.pid == of || st.session == session && session != 0 {
+	text, err := readSmall(dir + "syscall")
+	c, ok := parseCall(text)
+	if err != nil || !ok || c.name() != "write" && c.name() != "writev" {
+		return true
+	}
+	fd, _ := c.file()
+	target, err := os.Readlink(dir + "fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return true
+	}
+	known := false
+	for _, fd := range []string{"1", "2"} {
+		out, err := os.Readlink(procFile(main, "fd/"+fd))
+		if err == nil && out == target {
 			return true
 		}
-		if st.parent <= 1 {
-			return false
-		}
-		pid = st.parent
+		known = known || err == nil && strings.HasPrefix(out, "pipe:")
 	}
-	return false
+	return !known
 }
 
-func threads(pid int) []int {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return nil
-	}
-	var tids []int
-	for _, e := range entries {
-		if tid, err := strconv.Atoi(e.Name()); err == nil {
-			tids = append(tids, tid)
-		}
-	}
-	return tids
-}
-
-// pipeWrite says whether a thread is blocked in a write to a pipe.
-func pipeWrite(dir string) bool {
-	wchan, err := os.ReadFile(dir + "wchan")
-	return err == nil && bytes.Contains(wchan, []byte("pipe_write"))
-}
-
-func tracer(status string) int {
-	data, err := os.ReadFile(status)
+// field is a number of a status file, proc_pid_status(5), 0 if it is not there.
+func field(status, name string) int {
+	text, err := readSmall(status)
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "TracerPid:"); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(rest))
-			return n
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if f := strings.Fields(rest); len(f) > 0 {
+				n, _ := strconv.Atoi(f[0])
+				return n
+			}
 		}
 	}
 	return 0
@@ -230,32 +237,4 @@ func some(text string) (avg10 float64, total time.Duration) {
 		}
 	}
 	return avg10, total
-}
-
-// frozen says whether the cgroup of a process, or one above it, is frozen.
-func frozen(pid int) bool {
-	dir := groupOf(pid)
-	if dir == "" {
-		return false
-	}
-	data, err := os.ReadFile(dir + "/cgroup.events")
-	return err == nil && bytes.Contains(data, []byte("frozen 1"))
-}
-
-// groupOf is the directory of the cgroup2 of a process, "" where there is none.
-func groupOf(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(data)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			for _, mount := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-				if _, err := os.Stat(mount + path + "/cgroup.events"); err == nil {
-					return mount + path
-				}
-			}
-		}
-	}
-	return ""
 }

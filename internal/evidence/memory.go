@@ -1,7 +1,7 @@
 package evidence
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -27,14 +27,14 @@ func (t *taker) memory(s *api.Seen) {
 			s.RSS = pages * int64(os.Getpagesize())
 		}
 	}
-	if slices.ContainsFunc(s.Threads, func(th api.Thread) bool { return th.State == "D" }) {
-		t.miss("arguments and shared memory of a process in state D", errors.New("reading them could hang"))
+	if asleep(s.Pid) {
+		t.note("arguments and shared memory of a process in state D: reading them could hang")
 		return
 	}
 	select {
 	case locked <- struct{}{}:
 	default:
-		t.miss("arguments and shared memory", errors.New("an earlier reading of another process hangs"))
+		t.note("arguments and shared memory: an earlier reading of another process hangs")
 		return
 	}
 	done := make(chan footprint, 1)
@@ -47,8 +47,21 @@ func (t *taker) memory(s *api.Seen) {
 	case f := <-done:
 		s.PSS, s.Swap, s.Command = f.pss, f.swap, f.command
 	case <-t.ctx.Done():
-		t.miss("arguments and shared memory", errors.New("reading them takes too long"))
+		t.note("arguments and shared memory: reading them takes too long")
 	}
+}
+
+// maxAsked bounds how many threads are asked for their state. Of who has more, one may hold the lock unseen.
+const maxAsked = 4096
+
+// asleep says whether a thread of a process sleeps uninterruptibly, as who holds the memory lock for long does; or whether
+// that cannot be known.
+func asleep(pid int) bool {
+	tids := numbers(procFile(pid, "task"), maxAsked)
+	return len(tids) >= maxAsked || slices.ContainsFunc(tids, func(tid int) bool {
+		st, ok := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid))
+		return ok && st.state == 'D'
+	})
 }
 
 // maxArgs bounds how many arguments are kept.

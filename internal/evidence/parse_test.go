@@ -3,12 +3,16 @@ package evidence
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseStat(t *testing.T) {
@@ -26,14 +30,48 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-func TestCallOf(t *testing.T) {
-	for text, want := range map[string]string{
-		"running\n": "", "": "", "-1 0x7ffd 0x7f\n": "", "x 0x0": "", "99999 0x5 0x0": "system call 99999",
-		line(numberOf(t, "futex"), "0x7f10 0x80"): "futex(0x7f10)", line(numberOf(t, "read"), "0x3 0x7f"): "read(3)",
-		line(numberOf(t, "write"), "0x\x1b[m 0x7f"): "write(0x\ufffd[m)",
+func TestCall(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+		file       int // -1: none
+	}{
+		{"running\n", "", -1}, {"", "", -1}, {"-1 0x7ffd 0x7f\n", "", -1}, {"-2 0x0 0x0", "", -1}, {"x 0x0", "", -1},
+		{"99999 0x5 0x0", "system call 99999", -1},
+		{line(numberOf(t, "futex"), "0x7f10 0x80"), "futex(0x7f10, 0x80, 0x0, 0x0, 0x0, 0x0)", -1},
+		{line(numberOf(t, "read"), "0x3 0x7f"), "read(3, 0x7f, 0x0)", 3},
+		{line(numberOf(t, "write"), "0x\x1b[m 0x7f"), "write(0x\ufffd[m, 0x7f, 0x0)", -1},
+		{line(numberOf(t, "openat"), "0xffffff9c 0x7f"), "openat(0xffffff9c, 0x7f, 0x0, 0x0)", -1}, // AT_FDCWD
+		{numberOf(t, "read") + " 0x3", "read(3)", 3},
 	} {
-		if got := callOf(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
+		call, ok := parseCall(c.text)
+		if got := call.String(); ok && got != c.want || !ok && c.want != "" {
+			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+		}
+		if fd, has := call.file(); ok && has != (c.file >= 0) || has && fd != c.file {
+			t.Errorf("%q: descriptor %d %v, want %d", c.text, fd, has, c.file)
+		}
+	}
+}
+
+// TestCallNames holds the tables that were made against constants, and the hand-made ones against the tables.
+func TestCallNames(t *testing.T) {
+	for n, name := range map[int]string{unix.SYS_READ: "read", unix.SYS_FUTEX: "futex", unix.SYS_PPOLL: "ppoll", unix.SYS_IO_URING_ENTER: "io_uring_enter"} {
+		if callNames[n] != name {
+			t.Errorf("%d is %q, want %q", n, callNames[n], name)
+		}
+	}
+	known := map[string]bool{}
+	for _, name := range callNames {
+		known[name] = true
+	}
+	for name := range onFile {
+		if runtime.GOARCH == "amd64" && !known[name] {
+			t.Errorf("no call %q", name)
+		}
+	}
+	for name := range arguments {
+		if runtime.GOARCH == "amd64" && !known[name] {
+			t.Errorf("no call %q", name)
 		}
 	}
 }
@@ -43,7 +81,7 @@ func line(n, rest string) string { return n + " " + rest + " 0x0 0x0 0x0 0x0 0x7
 // numberOf is the number of a system call on this machine.
 func numberOf(t *testing.T, name string) string {
 	t.Helper()
-	for n, s := range calls {
+	for n, s := range callNames {
 		if s == name {
 			return strconv.Itoa(n)
 		}
@@ -96,9 +134,12 @@ func TestOOMRecord(t *testing.T) {
 	for record, want := range map[string]bool{
 		"3,900,100500000,-;Out of memory: Killed process 4711 (web) total-vm:1kB": true,
 		"3,900,97000000,-;Memory cgroup out of memory: Killed process 4711 (web)": true,
-		"3,900,90000000,-;Out of memory: Killed process 4711 (web)":               false, // long before
+		"3,900,60000000,-;Out of memory: Killed process 4711 (web)":               false, // long before
 		"3,900,100500000,-;Out of memory: Killed process 47110 (web)":             false,
 		"3,900,100500000,-;something else about 4711":                             false,
+		"12,900,100500000,-;Out of memory: Killed process 4711 (web)":             false, // a program wrote it
+		"6,900,100500000,-;oom-kill:task_memcg=/x/Killed process 4711 (web":       false, // the name of a group
+		"x,900,100500000,-;Out of memory: Killed process 4711 (web)":              false,
 		"3,900;Killed process 4711 (":                                             false,
 		"":                                                                        false,
 	} {
@@ -111,15 +152,27 @@ func TestOOMRecord(t *testing.T) {
 
 // TestMissing: each thing is missed once, in words, and who has gone is missed by nobody.
 func TestMissing(t *testing.T) {
-	tk := taker{missing: map[string]bool{}}
+	tk := newTaker(t.Context())
 	for range 3 {
 		tk.miss("kernel stacks", &fs.PathError{Op: "open", Path: "/proc/1/stack", Err: fs.ErrPermission})
 		tk.miss("limits", errors.New("\x1b[31mbad"))
 		tk.miss("limits", fs.ErrNotExist)
+		tk.miss("limits", &fs.PathError{Op: "read", Path: "/proc/1/limits", Err: unix.ESRCH})
+		tk.miss("limits", &fs.PathError{Op: "read", Path: "/proc/1/limits", Err: unix.EIO})
 		tk.miss("limits", nil)
 	}
-	if want := []string{"kernel stacks: only root may read them", "limits: \ufffd[31mbad"}; !slices.Equal(tk.out.Missing, want) {
+	denied := "kernel stacks: permission denied"
+	if os.Geteuid() != 0 {
+		denied += " (only root may read them)"
+	}
+	if want := []string{denied, "limits: \ufffd[31mbad", "limits: input/output error"}; !slices.Equal(tk.out.Missing, want) {
 		t.Errorf("%q, want %q", tk.out.Missing, want)
+	}
+	for i := range 200 {
+		tk.note(strconv.Itoa(i))
+	}
+	if n := len(tk.out.Missing); n != maxMissing {
+		t.Errorf("%d things are missed", n)
 	}
 }
 
@@ -132,10 +185,15 @@ func FuzzParsers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		st, _ := parseStat(text)
 		_, tcp := socketOf("tcp6", text)
-		_, unix := socketOf("unix", text)
+		_, sock := socketOf("unix", text)
 		oom, _ := oomRecord(text, 1, 0)
 		_, _ = some(text)
-		for _, s := range append(stackOf(text), st.comm, tcp, unix, oom, callOf(text)) {
+		call, _ := parseCall(text)
+		_, _ = parseGroups(text, "freezer")
+		for _, m := range parseMounts(text, "freezer").unified {
+			_ = dir([]mount{m}, text)
+		}
+		for _, s := range append(append(stackOf(text), st.comm, tcp, sock, oom, call.String()), limitsOf(text, usedOf(text))...) {
 			if strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && !unicode.IsPrint(r) }) {
 				t.Errorf("%q would act on a terminal", s)
 			}

@@ -14,6 +14,7 @@ type stat struct {
 	comm                 string
 	state                byte
 	user, system         int64 // clock ticks
+	threads              int
 	start                uint64
 }
 
@@ -43,6 +44,7 @@ func parseStat(text string) (stat, bool) {
 	s.session, _ = strconv.Atoi(f[3])
 	s.user, _ = strconv.ParseInt(f[11], 10, 64)
 	s.system, _ = strconv.ParseInt(f[12], 10, 64)
+	s.threads, _ = strconv.Atoi(f[17])
 	s.start, _ = strconv.ParseUint(f[19], 10, 64)
 	return s, s.pid > 0
 }

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"example.com/stay/api"
 )
@@ -20,6 +22,7 @@ const (
 	maxThreads   = 64 // of a process
 	maxFiles     = 64 // of a process
 	maxStack     = 24 // functions of a thread
+	maxListed    = 1 << 16
 )
 
 // A Request says what to look at.
@@ -35,55 +38,121 @@ type LateThread struct {
 	Pulse string
 }
 
-// A taker takes evidence once.
+// maxTakers bounds how many trees are looked at at the same time, by readings that hang too: then the next waits.
+const maxTakers = 8
+
+var takers = make(chan struct{}, maxTakers)
+
+// Take sees the processes of an instance, until ctx ends: then it returns what there is, also while a reading hangs.
+func Take(ctx context.Context, r Request) *api.Evidence {
+	begin := time.Now()
+	t := newTaker(ctx)
+	for _, l := range r.Late {
+		t.late[l.Tid] = l.Pulse
+	}
+	select {
+	case takers <- struct{}{}:
+		done := make(chan struct{})
+		go func() {
+			defer func() { <-takers; close(done) }()
+			t.run(r)
+		}()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	case <-ctx.Done():
+	}
+	out := t.result()
+	out.TookMS = float64(time.Since(begin).Microseconds()) / 1000
+	return out
+}
+
+// A taker takes evidence once. Its goroutine owns all but what the lock guards.
 type taker struct {
 	ctx     context.Context
 	late    map[int]string
-	sockets map[string]string // by inode
+	waited  map[int][]int                // by process: the descriptors that its threads are in a call on
+	sockets map[string]map[string]string // by network namespace, by inode
+
+	mu      sync.Mutex // a leaf
 	out     api.Evidence
 	missing map[string]bool
 }
 
-// Take sees the processes of an instance, until ctx ends.
-func Take(ctx context.Context, r Request) *api.Evidence {
-	begin := time.Now()
-	t := &taker{ctx: ctx, late: map[int]string{}, missing: map[string]bool{}}
-	for _, l := range r.Late {
-		t.late[l.Tid] = l.Pulse
-	}
-	t.machine(r.Main)
-	if st, ok := readStat(procFile(r.Main, "stat")); !ok || r.Start != 0 && st.start != r.Start {
-		t.miss("the main process", fs.ErrNotExist)
-	} else {
-		t.tree(r.Main)
-	}
-	t.out.TookMS = float64(time.Since(begin).Microseconds()) / 1000
-	return &t.out
+func newTaker(ctx context.Context) *taker {
+	return &taker{ctx: ctx, late: map[int]string{}, waited: map[int][]int{}, sockets: map[string]map[string]string{}, missing: map[string]bool{}}
+}
+
+// result is what there is so far.
+func (t *taker) result() *api.Evidence {
+	t.over()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := t.out
+	out.Missing, out.Processes = slices.Clone(out.Missing), slices.Clone(out.Processes)
+	return &out
 }
 
 func procFile(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }
 
-// tree sees each process, then, where that is safe, its memory.
-func (t *taker) tree(main int) {
-	pids := members(main)
+func (t *taker) run(r Request) {
+	t.machine(r.Main)
+	if st, ok := readStat(procFile(r.Main, "stat")); !ok || r.Start != 0 && st.start != r.Start {
+		t.note("the main process: it has gone")
+		return
+	}
+	pids := t.lateFirst(members(r.Main))
 	if len(pids) > maxProcesses {
-		t.missing[fmt.Sprintf("%d more processes", len(pids)-maxProcesses)] = true
-		t.out.Missing = append(t.out.Missing, fmt.Sprintf("%d more processes", len(pids)-maxProcesses))
+		t.note(fmt.Sprintf("%d more processes", len(pids)-maxProcesses))
 		pids = pids[:maxProcesses]
 	}
+	t.tree(pids)
+}
+
+// lateFirst puts those whose threads stand for late pulses right after the main process.
+func (t *taker) lateFirst(pids []int) []int {
+	owner := map[int]bool{}
+	for tid := range t.late {
+		owner[field(procFile(tid, "status"), "Tgid:")] = true
+	}
+	slices.SortStableFunc(pids[1:], func(a, b int) int {
+		switch {
+		case owner[a] == owner[b]:
+			return 0
+		case owner[a]:
+			return -1
+		}
+		return 1
+	})
+	return pids
+}
+
+// tree sees what each process is doing, then what it has open, then, where that is safe, its memory: what passes soonest
+// comes first, and what can hang last.
+func (t *taker) tree(pids []int) {
+	var list []api.Seen
 	for _, pid := range pids {
 		if t.over() {
 			return
 		}
 		if s, ok := t.process(pid); ok {
+			list = append(list, s)
+			t.mu.Lock()
 			t.out.Processes = append(t.out.Processes, s)
+			t.mu.Unlock()
 		}
 	}
-	for i := range t.out.Processes {
-		if t.over() {
-			return
+	for _, stage := range []func(*api.Seen){t.files, t.memory} {
+		for i := range list {
+			if t.over() {
+				return
+			}
+			stage(&list[i])
+			t.mu.Lock()
+			t.out.Processes[i] = list[i]
+			t.mu.Unlock()
 		}
-		t.memory(&t.out.Processes[i])
 	}
 }
 
@@ -92,46 +161,57 @@ func (t *taker) over() bool {
 	if t.ctx.Err() == nil {
 		return false
 	}
-	t.miss("the rest", errors.New("there was no more time"))
+	t.note("the rest: there was no more time")
 	return true
 }
 
-// miss notes what could not be read, once. Who has vanished is missed by nobody.
+// miss notes what could not be read. Who has vanished is missed by nobody.
 func (t *taker) miss(what string, err error) {
 	switch {
-	case err == nil:
+	case err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH):
 		return
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		err = errors.New("permission denied (only root may read them)")
 	case errors.Is(err, fs.ErrPermission):
-		err = errors.New("only root may read them")
-	case errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "no such process"):
-		if what != "the main process" {
-			return
-		}
-		err = errors.New("it has gone")
+		err = errors.New("permission denied")
 	}
-	text := what + ": " + printable(err.Error())
-	if !t.missing[text] {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	t.note(what + ": " + printable(err.Error()))
+}
+
+// maxMissing bounds how many things are missed.
+const maxMissing = 64
+
+// note notes what is missing, once.
+func (t *taker) note(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.missing[text] && len(t.missing) < maxMissing {
 		t.missing[text] = true
 		t.out.Missing = append(t.out.Missing, text)
 	}
 }
 
-// process sees one process, but for its memory.
+// process sees what one process is doing.
 func (t *taker) process(pid int) (api.Seen, bool) {
 	st, ok := readStat(procFile(pid, "stat"))
 	if !ok {
 		return api.Seen{}, false
 	}
-	s := api.Seen{Pid: pid, Parent: st.parent, Comm: st.comm, State: string(st.state)}
-	tids := threads(pid)
-	s.Count = len(tids)
+	s := api.Seen{Pid: pid, Parent: st.parent, Comm: st.comm, State: string(st.state), Count: st.threads, Open: -1}
+	tids := numbers(procFile(pid, "task"), maxListed)
 	slices.SortStableFunc(tids, func(a, b int) int { return t.rank(a) - t.rank(b) })
 	for _, tid := range tids[:min(len(tids), maxThreads)] {
+		if t.ctx.Err() != nil {
+			break
+		}
 		if th, ok := t.thread(pid, tid); ok {
 			s.Threads = append(s.Threads, th)
 		}
 	}
-	t.files(&s)
 	return s, true
 }
 
@@ -143,45 +223,14 @@ func (t *taker) rank(tid int) int {
 	return 1
 }
 
-// machine sees how the machine and the instance's cgroup are.
-func (t *taker) machine(main int) {
-	if data, err := readSmall("/proc/loadavg"); err == nil {
-		t.out.Load = printable(strings.TrimSpace(data))
-	}
-	if data, err := readSmall("/proc/meminfo"); err == nil {
-		for line := range strings.Lines(data) {
-			name, _, _ := strings.Cut(line, ":")
-			if slices.Contains([]string{"MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "Dirty", "Writeback"}, name) {
-				t.out.Memory = append(t.out.Memory, printable(strings.Join(strings.Fields(line), " ")))
-			}
-		}
-	}
-	group := groupOf(main)
-	for _, what := range []string{"cpu", "memory", "io"} {
-		t.pressure(what, "/proc/pressure/"+what)
-		if group != "" && group != "/sys/fs/cgroup" && group != "/sys/fs/cgroup/unified" {
-			t.pressure("its cgroup's "+what, group+"/"+what+".pressure")
-		}
-	}
-}
-
-func (t *taker) pressure(what, file string) {
-	data, err := readSmall(file)
-	if err != nil {
-		return // a kernel without, or one that has it switched off
-	}
-	for line := range strings.Lines(data) {
-		if len(t.out.Pressure) < 16 {
-			t.out.Pressure = append(t.out.Pressure, what+" "+printable(strings.TrimSpace(line)))
-		}
-	}
-}
-
 // maxSmall bounds what is read of a file that should be small, in bytes.
 const maxSmall = 64 << 10
 
 // readSmall reads a small file of /proc.
-func readSmall(file string) (string, error) {
+func readSmall(file string) (string, error) { return readBounded(file, maxSmall) }
+
+// readBounded reads a file of /proc, limit bytes of it at most.
+func readBounded(file string, limit int) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
@@ -192,11 +241,11 @@ func readSmall(file string) (string, error) {
 	for {
 		got, err := f.Read(buf[n:])
 		n += got
-		if err != nil || n == maxSmall {
+		if err != nil || n >= limit {
 			if n == 0 && err != nil && !errors.Is(err, io.EOF) {
 				return "", err
 			}
-			return string(buf[:n]), nil
+			return string(buf[:min(n, limit)]), nil
 		}
 		if n == len(buf) {
 			buf = append(buf, make([]byte, len(buf))...)
