@@ -1,6 +1,7 @@
 //go:build ignore
 
 // Gencalls writes calls_amd64.go and calls_arm64.go: the names of system calls, from the constants of golang.org/x/sys/unix.
+
 package main
 
 import (
