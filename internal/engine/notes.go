@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -99,13 +100,19 @@ func (e *Engine) capture(in *inst, gen uint64, pipe *os.File) {
 	in.streams[gen] = st
 }
 
-// captured notes that the output of a generation is complete: nobody needs its pipe any more.
+// dropLater is when the keeper hears that nobody needs a log pipe any more: the end of one mostly comes together with the
+// end of its process, and then both have more urgent things to do.
+const dropLater = 5 * time.Millisecond
+
+// captured notes that the output of a generation is complete.
 func (e *Engine) captured(name string, gen uint64) {
 	e.post(func() {
 		if in := e.insts[name]; in != nil {
 			delete(in.streams, gen)
 		}
-		e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: name, Name: keeper.LogPipe, Gen: gen})
+		e.after(dropLater, func() {
+			e.link.send(&keeper.Message{Kind: keeper.Drop, Unit: name, Name: keeper.LogPipe, Gen: gen})
+		})
 	})
 }
 

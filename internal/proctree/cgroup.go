@@ -117,6 +117,12 @@ func (g group) empty() bool {
 	return err == nil && bytes.Contains([]byte("\n"+events), []byte("\npopulated 0\n"))
 }
 
+// discard removes the group if no process is in it and none was made below it. It says whether it is gone.
+func (g group) discard() bool {
+	err := unix.Rmdir(string(g))
+	return err == nil || err == unix.ENOENT
+}
+
 // below lists the groups that the tree's own processes have made, deepest first, the group itself last.
 func (g group) below() []group {
 	var all []group
@@ -153,6 +159,9 @@ func (g group) kill() error {
 
 // remove removes the group and what was made below it. It fails while a process is in it.
 func (g group) remove() error {
+	if g.discard() {
+		return nil
+	}
 	var last error
 	for _, sub := range g.below() {
 		if err := unix.Rmdir(string(sub)); err != nil && err != unix.ENOENT {

@@ -185,10 +185,11 @@ func (t *Tree) Members() []Member {
 	return list
 }
 
-// Empty says that no process of the tree lives. Zombies do not count.
+// Empty says that no process of the tree lives. Zombies do not count. When the main process has ended, nothing is added to
+// the tree from outside any more: a group in which nobody is goes at once, which is the cheapest way to ask.
 func (t *Tree) Empty() bool {
 	if !t.byDescent() {
-		return t.group.empty()
+		return t.ended && t.group.discard() || t.group.empty()
 	}
 	empty := true // all others descend from these
 	err := t.tops(func(*proc) bool { empty = false; return false })
