@@ -15,7 +15,7 @@ var layers = []layer{
 		why: "other people's programs import api: it brings nothing along"},
 	{name: "client", packages: []string{"client"}, may: []string{"wire types"},
 		why: "other people's programs import client: what the daemon is made of must not reach them"},
-	{name: "policy", packages: []string{"internal/spec", "internal/graph", "internal/unit", "internal/backoff", "internal/judge"}, may: []string{"policy"}, pure: true,
+	{name: "policy", packages: []string{"internal/spec", "internal/graph", "internal/unit", "internal/backoff", "internal/judge", "internal/schedule"}, may: []string{"policy"}, pure: true,
 		why: "a policy decides from values alone, so that every decision can be tested and made again by the next engine"},
 	{name: "writer", packages: []string{"pulse", "sysv"},
 		why: "other people's programs import them: they bring nothing along"},
@@ -54,6 +54,8 @@ type library struct {
 var libraries = []library{
 	{"github.com/pelletier/go-toml/v2", []string{"internal/spec"},
 		"nobody else reads raw configuration"},
+	{"github.com/netresearch/go-cron", []string{"internal/schedule"},
+		"times of a cron line are one policy's"},
 	{"golang.org/x/sys", []string{"mechanism", "table", "observer", "engine", "control", "face", "command"},
 		"system calls; policies make none, and public packages bring no dependency along"},
 	{"github.com/spf13/cobra", []string{"face"},
