@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"math"
 	"syscall"
 )
 
@@ -13,18 +14,16 @@ const rotateAgain = 1 << 20
 // fit says how many bytes of p belong in the file that is open; 0 means that it has to be rotated first. It is always at
 // a line end, or all of p.
 func (k *sink) fit(p []byte, limit int64) int {
-	if limit == 0 {
+	room := k.room(limit)
+	if len(p) <= room {
 		return len(p)
 	}
-	if limit = max(limit, k.later); k.size+int64(len(p)) <= limit {
-		return len(p)
-	}
-	if room := limit - k.size; room > 0 {
+	if room > 0 {
 		if i := bytes.LastIndexByte(p[:room], '\n'); i >= 0 {
 			return i + 1
 		}
 	}
-	if !k.mid && k.size > 0 {
+	if !k.end.mid && k.size > 0 {
 		return 0
 	}
 	if i := bytes.IndexByte(p, '\n'); i >= 0 { // a line that is under way, or larger than a file
@@ -33,13 +32,23 @@ func (k *sink) fit(p []byte, limit int64) int {
 	return len(p)
 }
 
+// room says how many bytes lines that begin now may take in the file that is open.
+func (k *sink) room(limit int64) int {
+	if limit == 0 {
+		return math.MaxInt
+	}
+	return int(max(0, max(limit, k.later)-k.size))
+}
+
 // rotate moves every file one number up and makes room for a new one. On an error the file stays what it was.
 func (k *sink) rotate(keep int) error {
 	k.publish(func(s *place) { s.rotating = true })
 	depth, err := k.shift(keep)
 	if err == nil {
 		k.shut()
-		k.fresh, k.known, k.mid, k.size, k.later = true, true, false, 0, 0
+		k.end.disown()
+		k.end.mid = false
+		k.fresh, k.known, k.size, k.later = true, true, 0, 0
 	} else {
 		k.later = k.size + rotateAgain
 	}

@@ -32,7 +32,7 @@ func TestFitEndsAtLineEnds(t *testing.T) {
 		{"after a failed rotation", 10, false, 100, 10, "abc\n", 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			k := &sink{size: c.size, mid: c.mid, later: c.later}
+			k := &sink{size: c.size, end: ending{mid: c.mid}, later: c.later}
 			if got := k.fit([]byte(c.in), c.limit); got != c.want {
 				t.Errorf("got %d, want %d", got, c.want)
 			}

@@ -31,9 +31,12 @@ func (st *Stream) Stalled() time.Duration {
 	return max(0, time.Duration(monotonic()-st.last.Load()))
 }
 
-// Unread is how many bytes of output wait in the pipe: signs of life that Last does not know yet. 0 also when the stream
-// has ended.
-func (st *Stream) Unread() int {
+// Unread is how many bytes of output wait in the pipe that were not looked at yet: signs of life that Last does not know.
+// 0 also when the stream has ended.
+func (st *Stream) Unread() int { return max(0, st.waiting()-int(st.peeked.Load())) }
+
+// waiting is how many bytes the pipe holds.
+func (st *Stream) waiting() int {
 	raw, err := st.pipe.SyscallConn()
 	if err != nil {
 		return 0

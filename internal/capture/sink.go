@@ -1,12 +1,13 @@
 package capture
 
 import (
+	"bytes"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // A sink is where all streams of one name write.
@@ -16,8 +17,8 @@ type sink struct {
 	holders  int         // guarded by Store.mu
 	troubled atomic.Bool // a problem was reported, and not yet its end
 
-	// turn is the right to write. It is held until a chunk is written, also while a full disk is waited for: another
-	// generation's chunk cannot come into the middle of one. Nothing that readers need is under it.
+	// turn is the right to write. It is held until a chunk is written, or its writing has failed: another generation's
+	// chunk cannot come into the middle of one. Nothing that readers need is under it.
 	turn sync.Mutex
 
 	// Owned by who has the turn.
@@ -25,15 +26,13 @@ type sink struct {
 	file  ident // as it was when it was open last
 	size  int64 // likewise
 	fresh bool  // whatever is opened next is the file of place().number
-	known bool  // mid and size are true of the file; else its last byte has to be read
-	mid   bool  // the last line is unfinished
-	owned bool  // by owner
-	owner uint64
-	line  text
+	known bool  // end and size are true of the file; else its last byte has to be read
+	end   ending
+	mark  *slot
+	heir  *heir // of a store that was killed; nil: all is known
 	stamp stamp
-	later int64         // no rotation below this size: the last one failed
-	delay time.Duration // of the last retry; 0: the last write went well
-	ill   [2]bool       // by trouble
+	later int64   // no rotation below this size: the last one failed
+	ill   [2]bool // by trouble
 
 	mu     sync.Mutex // leaf; guards what follows
 	policy Policy
@@ -53,13 +52,14 @@ type place struct {
 
 // newSink makes the sink of a name as its file is now.
 func newSink(s *Store, name string) *sink {
-	k := &sink{store: s, name: name, fd: -1, state: place{number: 1, base: 1}}
+	k := &sink{store: s, name: name, fd: -1, mark: s.marks.claim(name), state: place{number: 1, base: 1}}
 	st, err := s.dir.stat(fileName(name, 0))
 	if err != nil {
 		k.fresh = true
 	} else {
 		k.file, k.size, k.state.end = identOf(&st), st.Size, st.Size
 	}
+	k.inherit()
 	return k
 }
 
@@ -84,7 +84,7 @@ func (k *sink) publish(change func(*place)) {
 // wrote publishes what was appended.
 func (k *sink) wrote() {
 	k.mu.Lock()
-	k.state.end, k.state.partial = k.size, k.mid && k.owned
+	k.state.end, k.state.partial = k.size, k.end.mid && k.end.owned
 	bells := k.bells
 	k.mu.Unlock()
 	for _, f := range bells {
@@ -107,97 +107,120 @@ func (k *sink) getPolicy() Policy {
 // pages are the buffers of formatted lines.
 var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
 
-// write appends a chunk of generation gen, of at most chunkSize bytes, and returns when all of it is in the file. cut
-// says that it begins within a line of that generation.
-func (k *sink) write(gen uint64, cut bool, chunk []byte) {
+// write appends a chunk of a stream's generation, of at most chunkSize bytes, and takes it out of the pipe. On an error,
+// what is not in the file is in the pipe.
+func (k *sink) write(st *Stream, chunk []byte) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
-	for err := k.open(); err != nil; err = k.open() {
-		k.wait(err)
+	err := k.open()
+	if k.heir != nil && err == nil {
+		k.heir.meet(k, st, chunk)
 	}
-	how := k.getPolicy()
-	mine := k.mid && k.owned && k.owner == gen
-	foreign := k.mid && !mine
-	resume := cut && !mine
-	if !mine {
-		k.line = text{}
+	for how := k.getPolicy(); len(chunk) > 0 && err == nil; {
+		var n int
+		n, err = k.piece(st, chunk, how)
+		chunk = chunk[n:]
 	}
-	k.owner, k.owned = gen, true
-	if !how.Timestamps && !foreign && !resume && k.line.fits(chunk) {
-		k.line.pass(chunk)
-		k.append(chunk, how)
-		return
+	if err != nil {
+		k.shut() // what is in the way may be gone the next time
 	}
-	k.layOut(chunk, how, foreign, resume)
+	k.trouble(illWrite, err)
+	return err
 }
 
-// layOut formats a chunk and appends it. With foreign, the unfinished line of somebody else is ended first; with resume,
-// the chunk continues a line that stands further up.
-func (k *sink) layOut(chunk []byte, how Policy, foreign, resume bool) {
-	page := pages.Get().(*[pageSize]byte)
-	defer pages.Put(page)
-	var head []byte
-	if how.Timestamps {
-		head = k.stamp.at(k.store.now())
-	}
-	out := page[:0]
-	if foreign {
-		out = append(out, '\n')
-	}
-	if resume {
-		out = k.line.resume(out, head)
-	}
-	for len(chunk) > 0 {
-		out, chunk = k.line.lay(out, chunk, head)
-		k.append(out, how)
-		out = page[:0]
-	}
-}
-
-// append writes p whole, however long that takes.
-func (k *sink) append(p []byte, how Policy) {
-	for len(p) > 0 {
-		n, err := k.some(p, how)
-		p = p[n:]
-		if err != nil {
-			k.wait(err)
-			continue
-		}
-		if n > 0 {
-			k.delay = 0
-			k.trouble(illWrite, nil)
-		}
-	}
-}
-
-// some writes a part of p to the file it belongs to.
-func (k *sink) some(p []byte, how Policy) (int, error) {
+// piece writes as much of a chunk as goes into the file at once, and says how much of it.
+func (k *sink) piece(st *Stream, chunk []byte, how Policy) (int, error) {
 	if k.fd < 0 {
 		if err := k.open(); err != nil {
 			return 0, err
 		}
 	}
-	fit := k.fit(p, how.MaxSize)
-	if fit == 0 {
-		err := k.rotate(how.Keep)
-		k.trouble(illRotate, err)
-		return 0, k.open()
+	if k.end.mid && !(k.end.owned && k.end.owner == st.gen) { // somebody else's line is ended first
+		next := k.end
+		next.disown()
+		next.mid = false
+		return 0, k.put(st, []byte{'\n'}, nil, next)
 	}
-	n, err := k.store.write(k.fd, p[:fit])
-	if err == syscall.EINTR {
-		err = nil
-	} else if err == nil && n <= 0 {
-		err = io.ErrShortWrite
+	at := k.end.text(st.gen)
+	if !how.Timestamps && !at.again && at.fits(chunk) {
+		n := k.fit(chunk, how.MaxSize)
+		if n == 0 {
+			return 0, k.makeRoom(how)
+		}
+		at.pass(chunk[:n])
+		return n, k.put(st, chunk[:n], chunk[:n], k.end.after(st.gen, at))
 	}
-	if n = max(n, 0); n > 0 {
-		k.size += int64(n)
-		k.mid = p[n-1] != '\n'
-		k.wrote()
+	page := pages.Get().(*[pageSize]byte)
+	defer pages.Put(page)
+	out, n := k.layOut(page, &at, chunk, how)
+	if n == 0 {
+		return 0, k.makeRoom(how)
 	}
-	if err != nil {
-		return n, k.store.dir.problem("write", fileName(k.name, 0), err)
+	return n, k.put(st, out, chunk[:n], k.end.after(st.gen, at))
+}
+
+// layOut formats as much of a chunk as belongs in the file that is open and fits a page; 0 means that the file has to be
+// rotated first.
+func (k *sink) layOut(page *[pageSize]byte, at *text, chunk []byte, how Policy) (out []byte, n int) {
+	var head []byte
+	if how.Timestamps {
+		head = k.stamp.at(k.store.now())
 	}
-	return n, nil
+	out, rest := at.lay(page[:0], chunk, head, k.room(how.MaxSize))
+	if len(out) == 0 && k.size == 0 { // one line that is larger than a file
+		line := chunk
+		if i := bytes.IndexByte(chunk, '\n'); i >= 0 {
+			line = chunk[:i+1]
+		}
+		out, rest = at.lay(page[:0], line, head, math.MaxInt)
+		return out, len(line) - len(rest)
+	}
+	return out, len(chunk) - len(rest)
+}
+
+// makeRoom rotates.
+func (k *sink) makeRoom(how Policy) error {
+	k.trouble(illRotate, k.rotate(how.Keep))
+	return k.open()
+}
+
+// put writes out, which was made of src, and takes src out of the pipe, with notes in the mark of how far it has come: the
+// next store goes on wherever this one is killed. On an error neither is done.
+func (k *sink) put(st *Stream, out, src []byte, next ending) error {
+	k.mark.begin(k.file, k.size, len(out), st.gen, src, next)
+	k.store.at(atBegun)
+	if err := k.append(out); err != nil {
+		k.takeBack()
+		return k.store.dir.problem("write", fileName(k.name, 0), err)
+	}
+	k.store.at(atInFile)
+	k.mark.written()
+	k.store.at(atWritten)
+	if err := st.consume(src); err != nil {
+		return err
+	}
+	k.store.at(atConsumed)
+	k.mark.settle()
+	k.store.at(atSettled)
+	k.size += int64(len(out))
+	k.end = next
+	k.wrote()
+	return nil
+}
+
+// append writes p whole.
+func (k *sink) append(p []byte) error {
+	for len(p) > 0 {
+		n, err := k.store.write(k.fd, p)
+		if n = max(n, 0); n == 0 && err == nil {
+			err = io.ErrShortWrite
+		}
+		if err != nil && err != syscall.EINTR {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
 }
 
 // open makes sure that the file is open, and that it is still the one that was written last; if not, what stands in the
@@ -242,18 +265,27 @@ func (k *sink) adopt() {
 
 // settle finds out whether the last line is finished, where that is not known from writing it.
 func (k *sink) settle(size int64) error {
+	if phase(k.mark.phase.Load()) == writing {
+		var err error
+		if size, err = k.cutBack(size); err != nil {
+			return err
+		}
+	}
 	if k.known && size == k.size {
 		return nil
 	}
-	mid := false
-	if size > 0 {
-		var last [1]byte
-		if _, err := syscall.Pread(k.fd, last[:], size-1); err != nil {
-			return k.store.dir.problem("read", fileName(k.name, 0), err)
+	if k.heir == nil || !k.heir.knows(k.file, size) {
+		k.end.disown()
+		k.end.mid = false
+		if size > 0 {
+			var last [1]byte
+			if _, err := syscall.Pread(k.fd, last[:], size-1); err != nil {
+				return k.store.dir.problem("read", fileName(k.name, 0), err)
+			}
+			k.end.mid = last[0] != '\n'
 		}
-		mid = last[0] != '\n'
 	}
-	k.size, k.known, k.mid, k.owned = size, true, mid, false
+	k.size, k.known = size, true
 	k.wrote()
 	return nil
 }
@@ -279,8 +311,13 @@ func (k *sink) finish(gen uint64) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	k.shut()
-	if k.owned && k.owner == gen {
-		k.owned = false
+	was := k.end
+	if k.end.owned && k.end.owner == gen {
+		k.end.owned = false
+	}
+	k.end.heal(gen)
+	if k.end != was {
+		k.mark.note(k.end)
 		k.wrote()
 	}
 }
@@ -303,14 +340,6 @@ func (k *sink) trouble(kind int, err error) {
 	}
 	k.troubled.Store(bad)
 	k.store.report(k.name, err)
-}
-
-// wait reports a failure and lets time go by. The file is opened again afterwards: what was in the way may be gone.
-func (k *sink) wait(err error) {
-	k.trouble(illWrite, err)
-	k.shut()
-	k.delay = min(max(2*k.delay, k.store.retryMin), k.store.retryMax)
-	time.Sleep(k.delay)
 }
 
 // reader opens the file of a number, which must be the current one or older.

@@ -17,6 +17,10 @@ type Options struct {
 	// Report is called when keeping the log of name starts to fail, and with nil when it works again, once per change. It is
 	// called on the stream's goroutine, which waits for it. nil is nobody.
 	Report func(name string, problem error)
+	// Marks is what NewMarks made: memory in which a store leaves to the next one of this directory how far it has come. It
+	// stays the caller's, and only one store at a time may write. nil: a store that is killed leaves nothing, and a chunk of
+	// what it wrote last may be there in part, or twice.
+	Marks *os.File
 	// Ended is called when a stream's pipe is at its end and everything is written. It may block.
 	Ended func(name string, gen uint64)
 }
@@ -34,9 +38,12 @@ type Store struct {
 	report func(name string, problem error)
 	ended  func(name string, gen uint64)
 	dir    *dir
+	marks  *table
+	pipes  *scratches
 	closed chan struct{}
 
 	// Replaced by tests.
+	at       func(stage)
 	write    func(fd int, p []byte) (int, error)
 	look     time.Duration // how often a stream with an open file looks whether it still needs it
 	retryMin time.Duration
@@ -71,9 +78,20 @@ func Open(o Options) (*Store, error) {
 		d.close()
 		return nil, err
 	}
+	pipes, err := openScratches()
+	if err != nil {
+		d.close()
+		return nil, fmt.Errorf("open logs: %w", err)
+	}
+	marks, err := openTable(o.Marks)
+	if err != nil {
+		d.close()
+		pipes.close()
+		return nil, err
+	}
 	return &Store{
-		now: o.Now, report: o.Report, ended: o.Ended, dir: d, closed: make(chan struct{}),
-		write: syscall.Write, look: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
+		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, closed: make(chan struct{}),
+		at: func(stage) {}, write: syscall.Write, look: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 		sinks: map[string]*sink{}, followers: map[*follower]bool{},
 	}, nil
 }
@@ -113,8 +131,15 @@ func (s *Store) Close() {
 	}
 	close(s.closed)
 	if idle {
-		s.dir.close()
+		s.end()
 	}
+}
+
+// end gives back what the store holds, when nobody needs it any more.
+func (s *Store) end() {
+	s.dir.close()
+	s.pipes.close()
+	s.marks.close()
 }
 
 // tell calls say for each follower there is.
@@ -150,6 +175,9 @@ func (s *Store) hold(name string) (*sink, error) {
 			sk.holders++
 			s.users++
 			s.mu.Unlock()
+			if made != nil && made != sk {
+				s.marks.release(made.mark, made.heir == nil)
+			}
 			return sk, nil
 		}
 		s.mu.Unlock()
@@ -164,10 +192,11 @@ func (s *Store) release(sk *sink) {
 	s.users--
 	if sk.holders == 0 && !sk.troubled.Load() { // else a problem would be reported again, and never its end
 		delete(s.sinks, sk.name)
+		s.marks.release(sk.mark, sk.heir == nil)
 	}
 	last := s.done && s.users == 0
 	s.mu.Unlock()
 	if last {
-		s.dir.close()
+		s.end()
 	}
 }

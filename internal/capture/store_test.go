@@ -108,20 +108,17 @@ func TestIdleStreamHoldsNoBuffer(t *testing.T) {
 	}
 }
 
-func TestPipeWithoutPoller(t *testing.T) {
+func TestWhatIsNoPipeIsReportedAndEnds(t *testing.T) {
 	s, r := newStore(t)
-	f, err := os.CreateTemp(t.TempDir(), "") // a file has no deadlines either, and always an end
+	f, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.WriteString("a\nb\n"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Seek(0, 0); err != nil {
-		t.Fatal(err)
-	}
 	<-s.Stream("web", 1, f, raw).Done()
-	if got := content(t, s, "web.log"); got != "a\nb\n" {
-		t.Errorf("got %q (%q)", got, r.all())
+	if got := r.all(); len(got) != 1 || got[0] != "web: read output of \"web\": invalid argument" {
+		t.Errorf("reported %q", got)
 	}
 }

@@ -22,17 +22,23 @@ type Stream struct {
 
 	last    atomic.Int64 // see Last
 	writing atomic.Bool  // see Stalled
+	peeked  atomic.Int64 // bytes of the pipe that Last knows of
 
 	// Owned by run.
 	raw      syscall.RawConn
-	take     func(fd uintptr) bool // fill, made once: a closure per read would be garbage
-	chunk    *[chunkSize]byte      // from the pool, only between a read and its write
+	take     func(fd uintptr) bool // fill, made once: a closure per chunk would be garbage
+	chunk    *[chunkSize]byte      // from the pool, only while it is written; the pipe has it too
 	n        int                   // bytes in chunk
 	err      error                 // of the read
 	busy     bool                  // something came since the last look
 	watching bool                  // a look is due: the file is open
-	cut      bool                  // the last byte read was within a line
+	fd       int                   // of pipe
+	delay    time.Duration         // of the last retry; 0: the last write went well
 }
+
+// retrySize is how much is tried to be written where writing failed before, in bytes: little, so that a full disk is
+// used to its end.
+const retrySize = 4 << 10
 
 // chunks are the buffers of reads.
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
@@ -68,6 +74,9 @@ func (st *Stream) run() {
 	defer st.sink.finish(st.gen)
 	defer st.pipe.Close()
 	raw, err := st.pipe.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { st.fd = int(fd) }) // it is this goroutine that closes it
+	}
 	if err != nil {
 		st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
 		return
@@ -79,6 +88,9 @@ func (st *Stream) run() {
 			st.rest()
 			continue
 		}
+		if err == nil && st.n > 0 {
+			err = st.keep()
+		}
 		if err != nil {
 			st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
 			return
@@ -86,11 +98,10 @@ func (st *Stream) run() {
 		if st.n == 0 {
 			return
 		}
-		st.keep()
 	}
 }
 
-// next waits for output and reads a chunk of it; 0 bytes are the end.
+// next waits for output and copies a chunk of it; 0 bytes are the end.
 func (st *Stream) next() error {
 	st.n, st.err = 0, nil
 	if err := st.raw.Read(st.take); err != nil {
@@ -99,38 +110,65 @@ func (st *Stream) next() error {
 	return st.err
 }
 
-// fill reads once, with a buffer that is given back if there is nothing: what waits in the poller holds none.
+// fill looks once, with a buffer that is given back if there is nothing: what waits in the poller holds none.
 func (st *Stream) fill(fd uintptr) (ready bool) {
 	st.chunk = chunks.Get().(*[chunkSize]byte)
-	for {
-		st.n, st.err = syscall.Read(int(fd), st.chunk[:])
-		if st.err != syscall.EINTR {
-			break
-		}
+	most := len(st.chunk)
+	if st.delay > 0 {
+		most = retrySize
 	}
+	st.n, st.err = st.store.pipes.peek(int(fd), st.chunk[:most])
 	if st.err == nil && st.n > 0 {
 		return true
 	}
 	st.n = 0
-	chunks.Put(st.chunk)
-	st.chunk = nil
+	st.drop()
 	return st.err != syscall.EAGAIN
 }
 
-// keep writes the chunk, however long that takes.
-func (st *Stream) keep() {
-	p := st.chunk[:st.n]
-	st.last.Store(monotonic())
-	st.writing.Store(true)
-	st.sink.write(st.gen, st.cut, p)
-	st.writing.Store(false)
-	st.cut = p[len(p)-1] != '\n'
+func (st *Stream) drop() {
 	chunks.Put(st.chunk)
 	st.chunk = nil
+}
+
+// keep writes the chunk. If that fails it lets time go by, without a buffer: what is not written is in the pipe, and comes
+// again. An error is one of the pipe.
+func (st *Stream) keep() error {
+	p := st.chunk[:st.n]
+	if st.delay == 0 {
+		st.last.Store(monotonic())
+		st.writing.Store(true)
+	}
+	st.peeked.Store(max(st.peeked.Load(), int64(st.n)))
+	err := st.sink.write(st, p)
+	st.drop()
+	if err != nil {
+		if _, ok := err.(pipeError); ok {
+			return err
+		}
+		st.delay = min(max(2*st.delay, st.store.retryMin), st.store.retryMax)
+		time.Sleep(st.delay)
+		return nil
+	}
+	st.delay = 0
+	st.writing.Store(false)
 	st.busy = true
 	if !st.watching {
 		st.watch()
 	}
+	return nil
+}
+
+// A pipeError is one that waiting does not mend.
+type pipeError struct{ error }
+
+// consume takes what is in the file out of the pipe.
+func (st *Stream) consume(p []byte) error {
+	if err := st.store.pipes.consume(st.fd, p); err != nil {
+		return pipeError{err}
+	}
+	st.peeked.Add(-int64(len(p)))
+	return nil
 }
 
 // watch asks for a look at the file; a pipe that cannot have deadlines keeps it open only while it writes.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestLayIsTheSameHoweverTheTextIsDivided(t *testing.T) {
 						part := rest[:min(step, len(rest))]
 						rest = rest[len(part):]
 						for len(part) > 0 {
-							out, left := at.lay(page[:0], part, []byte(head))
+							out, left := at.lay(page[:0], part, []byte(head), math.MaxInt)
 							if len(left) == len(part) || len(out) > room {
 								t.Fatalf("%s: no progress, or more than fits: %d of %d bytes", name, len(out), room)
 							}

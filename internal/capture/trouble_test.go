@@ -48,13 +48,14 @@ func newDisk(s *Store) *disk {
 func TestFullDiskLosesNothingAndIsReportedOnce(t *testing.T) {
 	s, r := newStore(t)
 	d := newDisk(s)
-	d.after.Store(10) // in the middle of the second line
 	src := stream(t, s, "web", 1, raw)
-	src.say("first\nsecond\nthird\n")
-	eventually(t, "the write is tried again", func() bool { return d.tries.Load() > 5 })
-	if got := content(t, s, "web.log"); got != "first\nseco" {
-		t.Errorf("a full disk has %q", got)
-	}
+	src.say("first\n")
+	waitContent(t, s, "web.log", "first\n")
+	d.after.Store(10) // in the middle of the third line
+	tries := d.tries.Load()
+	src.say("second\nthird\n")
+	eventually(t, "the write is tried again", func() bool { return d.tries.Load() > tries+5 })
+	eventually(t, "a full disk has whole lines", func() bool { return content(t, s, "web.log") == "first\n" })
 	if got := r.all(); len(got) != 1 || !strings.Contains(got[0], "no space left on device") || !strings.Contains(got[0], "web.log") {
 		t.Errorf("reported %q, want one full disk", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"example.com/stay/internal/backoff"
@@ -70,6 +71,7 @@ type Engine struct {
 	queueAt    unit.Time
 	log        *slog.Logger
 	store      *capture.Store
+	marks      *os.File // of store, and the next engine's; nil: none
 	events     events
 	version    uint64 // of the snapshot
 	answering  bool   // recovered, and clients are served

@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"example.com/stay/api"
 	"example.com/stay/internal/capture"
+	"example.com/stay/internal/keeper"
 )
 
 // Logs calls emit with the last n lines of each instance that targets name, then, if follow, with each new line.
@@ -94,4 +96,24 @@ func (e *Engine) lastLines(ctx context.Context, name string, n int) []string {
 		texts = append(texts, l.Text)
 	}
 	return texts
+}
+
+// fetchMarks takes over the memory in which one engine leaves to the next how far its logs have come, or makes it. nil:
+// there is none, and an engine that is killed may write a chunk twice.
+func (e *Engine) fetchMarks() *os.File {
+	if fd, err := e.fetch("marks"); err == nil {
+		e.keepCopy("marks", fd)
+		return os.NewFile(uintptr(fd), "marks")
+	}
+	f, err := capture.NewMarks()
+	if err == nil {
+		var fd int
+		if fd, err = fdOf(f); err == nil {
+			e.keepCopy("marks", fd)
+			e.link.send(&keeper.Message{Kind: keeper.Hold, Name: "marks"}, fd)
+			return f
+		}
+	}
+	e.log.Error("logs are kept without marks", "error", err)
+	return nil
 }

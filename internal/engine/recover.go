@@ -38,7 +38,8 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Report: e.logTrouble, Ended: e.captured})
+	e.marks = e.fetchMarks()
+	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Marks: e.marks, Report: e.logTrouble, Ended: e.captured})
 	if err != nil {
 		return nil, err
 	}

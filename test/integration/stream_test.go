@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,48 +122,5 @@ func TestLogsOutliveEngines(t *testing.T) {
 	}
 	if repeated > 0 {
 		t.Errorf("%d lines came twice", repeated)
-	}
-}
-
-// TestLogOverEngineDeaths: an engine that is killed may take with it what it had read and not written, one chunk of
-// 64 KiB at most, and cut the line there; all else is in the log, in order, once.
-func TestLogOverEngineDeaths(t *testing.T) {
-	t.Parallel()
-	const lines, engines = 20000, 3
-	d := start(t, fmt.Sprintf("[service.web]\ncommand = \"seq -f 'this is line %%.0f' %d\"\nrestart = { when = \"never\" }\nlog = { timestamps = false, max_size = 0 }\nenabled = false\n", lines))
-	if _, err := d.try(api.Command{Verb: api.Start, Target: "web", NoWait: true}); err != nil {
-		t.Fatal(err)
-	}
-	for range engines {
-		d.killEngine()
-	}
-	d.until("web", "done", func(i api.Instance) bool { return i.State == api.Done })
-	want := fmt.Sprintf("this is line %d\n", lines)
-	d.wait("the last line", func() error {
-		if !strings.HasSuffix(d.output("web"), want) {
-			return errNotYet
-		}
-		return nil
-	})
-	last, cut, size := 0, 0, 0
-	for line := range strings.Lines(d.output("web")) {
-		size += len(line)
-		var n int
-		if _, err := fmt.Sscanf(line, "this is line %d\n", &n); err != nil || line != fmt.Sprintf("this is line %d\n", n) {
-			cut++
-			continue
-		}
-		if n <= last {
-			cut++ // the end of a number that was cut looks like a small one
-			continue
-		}
-		last = n
-	}
-	full := 0
-	for n := 1; n <= lines; n++ {
-		full += len(fmt.Sprintf("this is line %d\n", n))
-	}
-	if cut > 2*engines || full-size > engines*64<<10 {
-		t.Errorf("%d lines are cut, and %d bytes are missing, over the deaths of %d engines", cut, full-size, engines)
 	}
 }

@@ -1,0 +1,183 @@
+package capture
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file: the memory in which a store leaves to the next one how far it has come. It is a memfd that somebody else holds
+// too, mapped by every store in turn: what a killed process has stored in it is there, in the order of its atomic stores.
+
+// maxSlots is how many names can have a mark at once. Memory is taken for those that do.
+const maxSlots = 1 << 16
+
+// marksMagic names the layout: another one is not read.
+const marksMagic = 0x73746179_6d6b_0001
+
+// A marksHead is the first slot.
+type marksHead struct {
+	magic uint64
+	size  uint64        // of a slot
+	used  atomic.Uint64 // slots that were ever taken, this one included
+}
+
+const slotSize = int(unsafe.Sizeof(slot{}))
+
+// A slotKey stands for a name; no name at all is a free slot.
+type slotKey [16]byte
+
+func keyOf(name string) slotKey {
+	sum := sha256.Sum256([]byte(name))
+	return slotKey(sum[:])
+}
+
+// A table is the slots of a store. The zero value has none, and gives out marks that nobody reads.
+type table struct {
+	mem []byte
+
+	mu   sync.Mutex // leaf; guards what follows
+	left map[slotKey]int
+	free []int
+}
+
+// NewMarks makes the file for Options.Marks: memory of its own, close-on-exec, which cannot shrink.
+func NewMarks() (*os.File, error) {
+	fd, err := unix.MemfdCreate("stay-marks", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("make marks of logs: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "marks")
+	if err := unix.Ftruncate(fd, int64(maxSlots*slotSize)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("make marks of logs: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("make marks of logs: %w", err)
+	}
+	return f, nil
+}
+
+// openTable maps what NewMarks made, and finds what the store before left in it. f may be nil.
+func openTable(f *os.File) (*table, error) {
+	t := &table{left: map[slotKey]int{}}
+	if f == nil {
+		return t, nil
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("open marks of logs: %w", err)
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		var st syscall.Stat_t
+		if err = syscall.Fstat(int(fd), &st); err == nil && st.Size < int64(maxSlots*slotSize) {
+			err = errShort
+		}
+		if err == nil {
+			t.mem, err = unix.Mmap(int(fd), 0, maxSlots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		}
+	})
+	if controlErr != nil {
+		err = controlErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open marks of logs: %w", err)
+	}
+	t.inherit()
+	return t, nil
+}
+
+// inherit lists what the store before left. Memory of another layout is begun anew.
+func (t *table) inherit() {
+	head := t.head()
+	if head.magic != marksMagic || head.size != uint64(slotSize) || head.used.Load() > maxSlots {
+		head.used.Store(1)
+		head.magic, head.size = marksMagic, uint64(slotSize)
+	}
+	for i := 1; i < int(head.used.Load()); i++ {
+		if key := t.slot(i).key; key != (slotKey{}) {
+			t.left[key] = i
+		} else {
+			t.free = append(t.free, i)
+		}
+	}
+}
+
+func (t *table) head() *marksHead { return (*marksHead)(unsafe.Pointer(&t.mem[0])) }
+
+func (t *table) slot(i int) *slot { return (*slot)(unsafe.Pointer(&t.mem[i*slotSize])) }
+
+// claim returns the slot of a name, with what the store before left in it. Where there is no room it is one that only this
+// store knows.
+func (t *table) claim(name string) *slot {
+	if t.mem == nil {
+		return &slot{}
+	}
+	key := keyOf(name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i, ok := t.left[key]; ok {
+		delete(t.left, key)
+		return t.slot(i).checked()
+	}
+	i := t.take()
+	if i == 0 {
+		return &slot{}
+	}
+	s := t.slot(i)
+	s.phase.Store(uint32(settled))
+	s.clear()
+	s.key, s.index = key, uint32(i)
+	return s
+}
+
+// take finds a slot that nobody needs; 0 is none. Those of names that no longer are go last.
+func (t *table) take() int {
+	if n := len(t.free); n > 0 {
+		i := t.free[n-1]
+		t.free = t.free[:n-1]
+		return i
+	}
+	used := t.head().used.Load()
+	if used < maxSlots {
+		t.slot(int(used)).key = slotKey{}
+		t.head().used.Store(used + 1)
+		return int(used)
+	}
+	for key, i := range t.left {
+		delete(t.left, key)
+		return i
+	}
+	return 0
+}
+
+// release gives a slot back. One that was not needed is left for who comes next.
+func (t *table) release(s *slot, needed bool) {
+	if s.index == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := int(s.index)
+	if !needed {
+		t.left[s.key] = i
+		return
+	}
+	s.key = slotKey{}
+	t.free = append(t.free, i)
+}
+
+// close gives the mapping back. No slot may be in use.
+func (t *table) close() {
+	if t.mem != nil {
+		_ = unix.Munmap(t.mem)
+		t.mem = nil
+	}
+}

@@ -1,0 +1,157 @@
+package capture
+
+import "sync/atomic"
+
+// A phase says which fields of a slot hold.
+type phase uint32
+
+const (
+	settled   phase = iota // now is true of a file that ends at end. Next: writing
+	writing                // a piece may be in the file in part, and is in the pipe. Next: consuming, or settled if it was cut back
+	consuming              // a piece is in the file, and perhaps still in the pipe. Next: settled
+)
+
+// maxCuts is how many generations of one name are remembered to be within a line besides the one that wrote last.
+const maxCuts = 4
+
+// headSize is how much of a piece's source is remembered to tell whether it is in the pipe still.
+const headSize = 64
+
+// A slot is the mark of one name: what a store needs to go on where another was killed. It has one writer, who has the
+// sink's turn. A field is written only while phase says that it does not hold.
+type slot struct {
+	key    slotKey
+	index  uint32 // of itself; 0: in no table
+	phase  atomic.Uint32
+	file   ident
+	end    int64 // of the file, when settled
+	offset int64 // where the piece begins
+	length int64 // bytes of it in the file
+	took   int64 // bytes of the pipe it was made of
+	gen    uint64
+	head   [headSize]byte // the first of them
+	now    ending
+	next   ending // after the piece
+}
+
+// An ending is how a file ends, and which generations are within a line that does not end there.
+type ending struct {
+	owner uint64 // whose line the last one is, if owned
+	cuts  [maxCuts]uint64
+	cut   uint32 // how many
+	width uint32 // bytes of text in the last line, if it is unfinished and owned
+	owned bool
+	mid   bool // the last line is unfinished
+}
+
+// clear forgets everything but what the slot is.
+func (s *slot) clear() {
+	s.file, s.end, s.offset, s.length, s.took, s.gen = ident{}, 0, 0, 0, 0, 0
+	s.now, s.next = ending{}, ending{}
+}
+
+// checked clears a slot that no store can have left.
+func (s *slot) checked() *slot {
+	if phase(s.phase.Load()) > consuming || s.now.cut > maxCuts || s.next.cut > maxCuts || s.offset < 0 || s.length < 0 || s.end < 0 || s.took < 0 {
+		s.phase.Store(uint32(settled))
+		s.clear()
+	}
+	return s
+}
+
+// begin takes note of a piece that is about to be written.
+func (s *slot) begin(file ident, offset int64, length int, gen uint64, src []byte, next ending) {
+	s.file, s.offset, s.length, s.took, s.gen, s.next = file, offset, int64(length), int64(len(src)), gen, next
+	copy(s.head[:], src)
+	s.phase.Store(uint32(writing))
+}
+
+// written takes note that the piece is in the file whole.
+func (s *slot) written() { s.phase.Store(uint32(consuming)) }
+
+// settle takes note that the piece is in the file and nowhere else.
+func (s *slot) settle() {
+	s.now, s.end = s.next, s.offset+s.length
+	s.phase.Store(uint32(settled))
+}
+
+// undo takes note that the piece is not in the file.
+func (s *slot) undo() {
+	s.end = s.offset
+	s.phase.Store(uint32(settled))
+}
+
+// note takes note of an ending that came without a piece. Where a piece is under way, that says more.
+func (s *slot) note(end ending) {
+	if phase(s.phase.Load()) == settled {
+		s.offset, s.length, s.took, s.next = s.end, 0, 0, end
+		s.written()
+		s.settle()
+	}
+}
+
+// isCut says whether gen is within a line that stands further up, or in another file.
+func (e *ending) isCut(gen uint64) bool {
+	for _, g := range e.cuts[:e.cut] {
+		if g == gen {
+			return true
+		}
+	}
+	return false
+}
+
+// within says whether gen is within a line, wherever that stands.
+func (e *ending) within(gen uint64) bool { return e.mid && e.owned && e.owner == gen || e.isCut(gen) }
+
+// cutOff remembers that gen is within a line that does not go on where it stands.
+func (e *ending) cutOff(gen uint64) {
+	if !e.isCut(gen) && e.cut < maxCuts {
+		e.cuts[e.cut] = gen
+		e.cut++
+	}
+}
+
+// heal forgets that gen is within a line.
+func (e *ending) heal(gen uint64) {
+	for i, g := range e.cuts[:e.cut] {
+		if g == gen {
+			e.cut--
+			e.cuts[i], e.cuts[e.cut] = e.cuts[e.cut], 0
+			return
+		}
+	}
+}
+
+// disown says that nobody continues the last line here. Whoever wrote it, and is within it, continues it elsewhere.
+func (e *ending) disown() {
+	if e.owned && e.mid {
+		e.cutOff(e.owner)
+	}
+	e.owned, e.owner, e.width = false, 0, 0
+}
+
+// text is where gen stands when it goes on writing at the end of the file.
+func (e *ending) text(gen uint64) text {
+	if e.mid && e.owned && e.owner == gen {
+		return text{open: true, width: int(e.width)}
+	}
+	return text{again: e.isCut(gen)}
+}
+
+// after is the ending when gen has written up to at.
+func (e ending) after(gen uint64, at text) ending {
+	e.heal(gen)
+	e.owner, e.owned, e.mid, e.width = gen, true, at.open, uint32(at.width)
+	return e
+}
+
+// A stage is a moment at which a store can be killed; tests do.
+type stage int
+
+const (
+	atBegun    stage = iota // the mark says what will be written
+	atInFile                // it is written
+	atWritten               // the mark says so
+	atConsumed              // it is out of the pipe
+	atSettled               // the mark says so
+)

@@ -1,0 +1,219 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/stay/api"
+)
+
+// This file: nothing of what a service writes is lost, whoever of stay is killed meanwhile. roleNumbers writes, a ledger
+// checks.
+
+func init() { roles["numbers"] = roleNumbers }
+
+// roleNumbers writes numbered lines as fast as it can until SIGTERM, and then, as the last line, "end" and how many there
+// were. Its writes are of all lengths and end within lines.
+func roleNumbers([]string) int {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	var ended atomic.Bool
+	go func() { <-term; ended.Store(true) }()
+	dice := rand.New(rand.NewPCG(1, 2))
+	var out []byte
+	n := 0
+	for !ended.Load() {
+		for most := 1 + dice.IntN(128<<10); len(out) < most; n++ {
+			out = numberedLine(out, n)
+		}
+		cut := 1 + dice.IntN(len(out))
+		if _, err := os.Stdout.Write(out[:cut]); err != nil {
+			return 1
+		}
+		out = append(out[:0], out[cut:]...)
+	}
+	if _, err := fmt.Printf("%send %d\n", out, n); err != nil {
+		return 1
+	}
+	return 0
+}
+
+const numberedFill = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-"
+
+// numberedLine appends the n-th line, which can be told from any part of it and of others.
+func numberedLine(b []byte, n int) []byte {
+	b = strconv.AppendInt(b, int64(n), 10)
+	b = append(append(b, ' '), numberedFill[:n*7%len(numberedFill)]...)
+	return append(b, '.', '\n')
+}
+
+// A ledger is what became of numbered lines.
+type ledger struct {
+	lines, last      int // lines in the log, the number of the last one
+	missing, mangled int
+	repeats          int // how often the log goes back
+	repeated         int // lines that are there again
+	most             int // bytes of the longest repeat
+	bytes            int64
+	end              int // what the writer says there were; -1: it did not say
+	odd              []string
+}
+
+// String is for the test's log.
+func (l *ledger) String() string {
+	return fmt.Sprintf("%d lines, %d MB: %d missing, %d mangled; went back %d times, %d lines twice, %d bytes at most",
+		l.lines, l.bytes>>20, l.missing, l.mangled, l.repeats, l.repeated, l.most)
+}
+
+// readLedger reads the log of a service from its oldest file on. Lines may have stamps.
+func readLedger(t testing.TB, dir, name string) *ledger {
+	t.Helper()
+	l := &ledger{last: -1, end: -1}
+	files, err := filepath.Glob(filepath.Join(dir, name+".log*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(file string) int {
+		n, _ := strconv.Atoi(strings.TrimPrefix(strings.TrimPrefix(filepath.Base(file), name+".log"), "."))
+		return n
+	}
+	slices.SortFunc(files, func(a, b string) int { return number(b) - number(a) })
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.read(t, f)
+		f.Close()
+	}
+	return l
+}
+
+func (l *ledger) read(t testing.TB, r io.Reader) {
+	t.Helper()
+	in := bufio.NewReaderSize(r, 1<<20)
+	var want []byte
+	back := 0 // bytes of the repeat that is under way
+	for {
+		line, err := in.ReadSlice('\n')
+		if len(line) == 0 && err == io.EOF {
+			return
+		}
+		l.bytes += int64(len(line))
+		if len(line) > 28 && line[4] == '-' && line[27] == ' ' {
+			line = line[28:]
+		}
+		head, _, _ := bytes.Cut(line, []byte(" "))
+		n, bad := strconv.Atoi(string(head))
+		if string(head) == "end" {
+			fmt.Sscanf(string(line), "end %d\n", &l.end)
+			continue
+		}
+		if want = numberedLine(want[:0], n); bad != nil || !bytes.Equal(line, want) {
+			l.mangled++
+			l.note("after line %d comes %.60q", l.last, line)
+			continue
+		}
+		l.lines++
+		switch {
+		case n > l.last+1:
+			l.missing += n - l.last - 1
+			l.note("after line %d comes %d", l.last, n)
+		case n <= l.last && back == 0:
+			l.repeats++
+		}
+		if n <= l.last {
+			l.repeated++
+			back += len(line)
+			l.most = max(l.most, back)
+			continue
+		}
+		l.last, back = n, 0
+	}
+}
+
+func (l *ledger) note(format string, a ...any) {
+	if len(l.odd) < 10 {
+		l.odd = append(l.odd, fmt.Sprintf(format, a...))
+	}
+}
+
+// complete fails the test unless all is there, in order, whole, with at most one repeat of a chunk per death.
+func (l *ledger) complete(t testing.TB, deaths int) {
+	t.Helper()
+	t.Log(l)
+	if l.missing > 0 || l.mangled > 0 || l.end != l.last+1 {
+		t.Errorf("%d lines are missing, %d are mangled, and the last of %d is %d: %q", l.missing, l.mangled, l.end, l.last, l.odd)
+	}
+	if l.repeats > deaths || l.most > 64<<10 {
+		t.Errorf("%d repeats over %d deaths, up to %d bytes", l.repeats, deaths, l.most)
+	}
+}
+
+// TestNoLineIsLost: services that write as fast as they can, while engine after engine is killed.
+func TestNoLineIsLost(t *testing.T) {
+	t.Parallel()
+	deaths := 100
+	if testing.Short() {
+		deaths = 10
+	}
+	if n, err := strconv.Atoi(os.Getenv("STAY_TEST_DEATHS")); err == nil {
+		deaths = n
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := func(name, log string) string {
+		return fmt.Sprintf("[service.%s]\ncommand = [%q, \"numbers\"]\nenv = { STAY_TEST_ROLE = \"numbers\" }\nrestart = { when = \"never\" }\nlog = { %s }\n", name, self, log)
+	}
+	d := start(t, service("raw", "timestamps = false, max_size = 0")+
+		service("stamped", "timestamps = true, max_size = \"8MiB\", keep = 10000"))
+	begin := time.Now()
+	dice := rand.New(rand.NewPCG(3, 4))
+	for range deaths {
+		more := d.logged("raw") + dice.Int64N(1<<20)
+		d.wait("an engine that writes", func() error {
+			if d.logged("raw") <= more {
+				return errNotYet
+			}
+			return nil
+		})
+		d.killEngine()
+	}
+	t.Logf("%d engines in %v", deaths, time.Since(begin).Round(time.Millisecond))
+	for _, name := range []string{"raw", "stamped"} {
+		if _, err := d.try(api.Command{Verb: api.Stop, Target: name}); err != nil {
+			t.Fatal(err)
+		}
+		d.wait("the last line", func() error {
+			if out := readLedger(t, filepath.Join(d.dir, ".stay", "log"), name); out.end < 0 {
+				return errNotYet
+			}
+			return nil
+		})
+		readLedger(t, filepath.Join(d.dir, ".stay", "log"), name).complete(t, deaths)
+	}
+}
+
+// logged is how much is in the log that is written.
+func (d *daemon) logged(name string) int64 {
+	info, err := os.Stat(filepath.Join(d.dir, ".stay", "log", name+".log"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
