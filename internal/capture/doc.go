@@ -10,10 +10,8 @@
 //     leaves the pipe when it is in the file. If a file cannot be written (full disk, input error, a file that is not
 //     ours to write), what was written of a piece is taken back, and its stream tries again after 100 ms growing to 5 s,
 //     without a buffer meanwhile. The service then waits on its own pipe. Streams of other names do not notice.
-//   - A process that is killed leaves to the next one, in Options.Marks, how far each log has come. A piece that is there in
-//     part is taken back and written again from the pipe. Only who is killed between two system calls, the end of a write
-//     and the consuming of the pipe, repeats: that one piece. Nothing is lost, no line is split that was whole, and an
-//     unfinished line goes on. Where the marks are lost too, the last piece may be there in part, or twice.
+//   - A process that is killed leaves to the next one, in Options.Legacy, how far each log has come. A piece that is
+//     still in the pipe is taken back out of the file. So each byte is written once, and an unfinished line goes on. Where that is lost too, the last piece may be there in part, or twice.
 //   - Bytes are kept as they are, NUL and invalid UTF-8 too, with one exception: a line whose text is longer than 64 KiB is
 //     cut by a newline and goes on in a next line that starts with Mark. The same is done to the unfinished line of one
 //     generation when another generation of the same name writes, so that no line holds output of two processes.

@@ -1,7 +1,6 @@
 package capture
 
 import (
-	"bytes"
 	"os"
 	"strings"
 	"syscall"
@@ -9,18 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An heir is what a sink knows of its file from a store that was killed, until the first chunk has shown what of it holds.
+// An heir is what a sink knows from a store that was killed, until it writes.
 type heir struct {
 	file ident
 	size int64 // of file, if what the mark says of its end is true
-
-	// A piece that is in the file and may be in the pipe too. It is told from other output by how it begins: a service that
-	// says the same again at that very moment is taken to repeat, which costs a line break at most.
-	doubt  bool
-	gen    uint64
-	took   int64
-	head   [headSize]byte
-	before ending
 }
 
 // inherit reads the mark. The file is looked at when it is opened: readers are told now where it will end.
@@ -30,17 +21,11 @@ func (k *sink) inherit() {
 		return
 	}
 	h := &heir{file: m.file, size: m.end}
-	k.end = m.now
-	switch phase(m.phase.Load()) {
-	case writing:
+	if phase(m.phase.Load()) == writing {
 		h.size = m.offset
-	case consuming:
-		h.size = m.offset + m.length
-		h.doubt, h.gen, h.took, h.head, h.before = m.took > 0, m.gen, m.took, m.head, m.now
-		k.end = m.next
 	}
-	k.heir = h
-	if !k.fresh && k.file == m.file && k.mark.half(k.size) {
+	k.heir, k.end = h, m.now
+	if !k.fresh && k.file == m.file && m.half(k.size) {
 		k.size, k.state.end = h.size, h.size
 	}
 	k.state.partial = h.knows(k.file, k.size) && k.end.mid && k.end.owned
@@ -48,31 +33,6 @@ func (k *sink) inherit() {
 
 // knows says whether what the mark says is true of a file.
 func (h *heir) knows(file ident, size int64) bool { return h.file == file && h.size == size }
-
-// meet resolves what is in doubt with the first chunk of a stream.
-func (h *heir) meet(k *sink, st *Stream, chunk []byte) {
-	if phase(k.mark.phase.Load()) == consuming {
-		k.mark.settle()
-	}
-	if !h.doubt || h.gen == st.gen {
-		k.heir = nil
-	}
-	if h.doubt && h.gen == st.gen && h.repeated(st, chunk) {
-		if k.end.owned && k.end.owner == st.gen {
-			k.end.owned = false
-		}
-		k.end.heal(st.gen)
-		if h.before.within(st.gen) {
-			k.end.cutOff(st.gen)
-		}
-	}
-}
-
-// repeated says whether the piece seems to be in the pipe still.
-func (h *heir) repeated(st *Stream, chunk []byte) bool {
-	n := min(len(chunk), int(h.took), headSize)
-	return int64(st.waiting()) >= h.took && bytes.Equal(chunk[:n], h.head[:n])
-}
 
 // half says whether a file of that size can hold a piece that was begun, or a part of it, and nothing after it.
 func (s *slot) half(size int64) bool {

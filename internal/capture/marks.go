@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,7 +39,7 @@ func keyOf(name string) slotKey {
 	return slotKey(sum[:])
 }
 
-// A table is the slots of a store. The zero value has none, and gives out marks that nobody reads.
+// A table is the slots of a store.
 type table struct {
 	mem []byte
 
@@ -47,55 +48,97 @@ type table struct {
 	free []int
 }
 
-// NewMarks makes the file for Options.Marks: memory of its own, close-on-exec, which cannot shrink.
-func NewMarks() (*os.File, error) {
+// LegacyFiles is how many files are a legacy.
+const LegacyFiles = 1 + scratchPipes
+
+// scratchPipes is how many streams can copy at the same moment; the others wait for some µs.
+const scratchPipes = 4
+
+// NewLegacy makes what Options.Legacy asks for: memory that cannot shrink, and pipes, all close-on-exec.
+func NewLegacy() ([]*os.File, error) {
 	fd, err := unix.MemfdCreate("stay-marks", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("make marks of logs: %w", err)
 	}
-	f := os.NewFile(uintptr(fd), "marks")
-	if err := unix.Ftruncate(fd, int64(maxSlots*slotSize)); err != nil {
-		f.Close()
+	files := []*os.File{os.NewFile(uintptr(fd), "marks")}
+	if err = unix.Ftruncate(fd, int64(maxSlots*slotSize)); err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
+	}
+	for len(files) < LegacyFiles && err == nil {
+		if fd, err = newScratch(); err == nil {
+			files = append(files, os.NewFile(uintptr(fd), "scratch pipe"))
+		}
+	}
+	if err != nil {
+		for _, f := range files {
+			f.Close()
+		}
 		return nil, fmt.Errorf("make marks of logs: %w", err)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("make marks of logs: %w", err)
-	}
-	return f, nil
+	return files, nil
 }
 
-// openTable maps what NewMarks made, and finds what the store before left in it. f may be nil.
-func openTable(f *os.File) (*table, error) {
-	t := &table{left: map[slotKey]int{}}
-	if f == nil {
-		return t, nil
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("open marks of logs: %w", err)
-	}
-	controlErr := raw.Control(func(fd uintptr) {
-		var st syscall.Stat_t
-		if err = syscall.Fstat(int(fd), &st); err == nil && st.Size < int64(maxSlots*slotSize) {
-			err = errShort
+// inheritance opens what NewLegacy made.
+func inheritance(files []*os.File) (*table, *scratches, error) {
+	if len(files) == 0 {
+		made, err := NewLegacy() // the streams need pipes
+		if err != nil {
+			return nil, nil, err
 		}
+		for _, f := range made {
+			defer f.Close()
+		}
+		files = made
+	}
+	if len(files) != LegacyFiles {
+		return nil, nil, fmt.Errorf("internal error: open logs: a legacy has %d files, not %d", LegacyFiles, len(files))
+	}
+	fds := make([]int, len(files))
+	for i, f := range files {
+		raw, err := f.SyscallConn()
 		if err == nil {
-			t.mem, err = unix.Mmap(int(fd), 0, maxSlots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+			err = raw.Control(func(fd uintptr) { fds[i] = int(fd) })
 		}
-	})
-	if controlErr != nil {
-		err = controlErr
+		if err != nil {
+			return nil, nil, fmt.Errorf("open logs: %w", err)
+		}
+	}
+	pipes, err := openScratches(fds[1:])
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := openTable(fds[0])
+	if err != nil {
+		pipes.close()
+		return nil, nil, err
+	}
+	held := map[uint64]int{}
+	pipes.each(func(p scratch) { held[p.ino] = p.holds() })
+	t.inherit(held)
+	pipes.each(pipes.empty)
+	runtime.KeepAlive(files)
+	return t, pipes, nil
+}
+
+// openTable maps the memory of a legacy.
+func openTable(fd int) (*table, error) {
+	t := &table{left: map[slotKey]int{}}
+	var st syscall.Stat_t
+	err := syscall.Fstat(fd, &st)
+	if err == nil && st.Size < int64(maxSlots*slotSize) {
+		err = errShort
+	}
+	if err == nil {
+		t.mem, err = unix.Mmap(fd, 0, maxSlots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open marks of logs: %w", err)
 	}
-	t.inherit()
 	return t, nil
 }
 
-// inherit lists what the store before left. Memory of another layout is begun anew.
-func (t *table) inherit() {
+// inherit lists what the store before left, and finds out how far it came. Memory of another layout is begun anew.
+func (t *table) inherit(pipes map[uint64]int) {
 	head := t.head()
 	if head.magic != marksMagic || head.size != uint64(slotSize) || head.used.Load() > maxSlots {
 		head.used.Store(1)
@@ -104,6 +147,7 @@ func (t *table) inherit() {
 	for i := 1; i < int(head.used.Load()); i++ {
 		if key := t.slot(i).key; key != (slotKey{}) {
 			t.left[key] = i
+			t.slot(i).checked().resolve(pipes)
 		} else {
 			t.free = append(t.free, i)
 		}
@@ -117,15 +161,12 @@ func (t *table) slot(i int) *slot { return (*slot)(unsafe.Pointer(&t.mem[i*slotS
 // claim returns the slot of a name, with what the store before left in it. Where there is no room it is one that only this
 // store knows.
 func (t *table) claim(name string) *slot {
-	if t.mem == nil {
-		return &slot{}
-	}
 	key := keyOf(name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i, ok := t.left[key]; ok {
 		delete(t.left, key)
-		return t.slot(i).checked()
+		return t.slot(i)
 	}
 	i := t.take()
 	if i == 0 {
@@ -176,8 +217,6 @@ func (t *table) release(s *slot, needed bool) {
 
 // close gives the mapping back. No slot may be in use.
 func (t *table) close() {
-	if t.mem != nil {
-		_ = unix.Munmap(t.mem)
-		t.mem = nil
-	}
+	_ = unix.Munmap(t.mem)
+	t.mem = nil
 }

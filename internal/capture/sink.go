@@ -113,8 +113,8 @@ func (k *sink) write(st *Stream, chunk []byte) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	err := k.open()
-	if k.heir != nil && err == nil {
-		k.heir.meet(k, st, chunk)
+	if err == nil {
+		k.heir = nil
 	}
 	for how := k.getPolicy(); len(chunk) > 0 && err == nil; {
 		var n int
@@ -187,20 +187,16 @@ func (k *sink) makeRoom(how Policy) error {
 // put writes out, which was made of src, and takes src out of the pipe, with notes in the mark of how far it has come: the
 // next store goes on wherever this one is killed. On an error neither is done.
 func (k *sink) put(st *Stream, out, src []byte, next ending) error {
-	k.mark.begin(k.file, k.size, len(out), st.gen, src, next)
+	k.mark.begin(k.file, k.size, len(out), len(src), next)
 	k.store.at(atBegun)
 	if err := k.append(out); err != nil {
 		k.takeBack()
 		return k.store.dir.problem("write", fileName(k.name, 0), err)
 	}
 	k.store.at(atInFile)
-	k.mark.written()
-	k.store.at(atWritten)
-	if err := st.consume(src); err != nil {
+	if err := st.consume(k.mark, len(src)); err != nil {
 		return err
 	}
-	k.store.at(atConsumed)
-	k.mark.settle()
 	k.store.at(atSettled)
 	k.size += int64(len(out))
 	k.end = next

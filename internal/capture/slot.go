@@ -8,14 +8,11 @@ type phase uint32
 const (
 	settled   phase = iota // now is true of a file that ends at end. Next: writing
 	writing                // a piece may be in the file in part, and is in the pipe. Next: consuming, or settled if it was cut back
-	consuming              // a piece is in the file, and perhaps still in the pipe. Next: settled
+	consuming              // a piece is in the file, and perhaps still in the pipe. Next: settled, or writing if it is
 )
 
 // maxCuts is how many generations of one name are remembered to be within a line besides the one that wrote last.
 const maxCuts = 4
-
-// headSize is how much of a piece's source is remembered to tell whether it is in the pipe still.
-const headSize = 64
 
 // A slot is the mark of one name: what a store needs to go on where another was killed. It has one writer, who has the
 // sink's turn. A field is written only while phase says that it does not hold.
@@ -24,12 +21,11 @@ type slot struct {
 	index  uint32 // of itself; 0: in no table
 	phase  atomic.Uint32
 	file   ident
-	end    int64 // of the file, when settled
-	offset int64 // where the piece begins
-	length int64 // bytes of it in the file
-	took   int64 // bytes of the pipe it was made of
-	gen    uint64
-	head   [headSize]byte // the first of them
+	end    int64  // of the file, when settled
+	offset int64  // where the piece begins
+	length int64  // bytes of it in the file
+	took   int64  // bytes of the pipe it was made of
+	by     uint64 // inode of the scratch pipe that takes them
 	now    ending
 	next   ending // after the piece
 }
@@ -46,7 +42,7 @@ type ending struct {
 
 // clear forgets everything but what the slot is.
 func (s *slot) clear() {
-	s.file, s.end, s.offset, s.length, s.took, s.gen = ident{}, 0, 0, 0, 0, 0
+	s.file, s.end, s.offset, s.length, s.took, s.by = ident{}, 0, 0, 0, 0, 0
 	s.now, s.next = ending{}, ending{}
 }
 
@@ -60,19 +56,38 @@ func (s *slot) checked() *slot {
 }
 
 // begin takes note of a piece that is about to be written.
-func (s *slot) begin(file ident, offset int64, length int, gen uint64, src []byte, next ending) {
-	s.file, s.offset, s.length, s.took, s.gen, s.next = file, offset, int64(length), int64(len(src)), gen, next
-	copy(s.head[:], src)
+func (s *slot) begin(file ident, offset int64, length, took int, next ending) {
+	s.file, s.offset, s.length, s.took, s.next = file, offset, int64(length), int64(took), next
 	s.phase.Store(uint32(writing))
 }
 
-// written takes note that the piece is in the file whole.
-func (s *slot) written() { s.phase.Store(uint32(consuming)) }
+// written takes note that the piece is in the file whole, and that p takes it out of the pipe now.
+func (s *slot) written(p scratch) {
+	s.by = p.ino
+	s.phase.Store(uint32(consuming))
+}
 
 // settle takes note that the piece is in the file and nowhere else.
 func (s *slot) settle() {
 	s.now, s.end = s.next, s.offset+s.length
 	s.phase.Store(uint32(settled))
+}
+
+// resolve finds out, for a store that was killed, whether the piece is out of the pipe. Where the scratch pipe is lost,
+// it is taken to be, and its last line to have ended: at worst it comes twice.
+func (s *slot) resolve(pipes map[uint64]int) {
+	if phase(s.phase.Load()) != consuming {
+		return
+	}
+	held, known := pipes[s.by]
+	switch {
+	case known && held == 0 && s.took > 0:
+		s.phase.Store(uint32(writing))
+		return
+	case !known && s.took > 0:
+		s.next.disown()
+	}
+	s.settle()
 }
 
 // undo takes note that the piece is not in the file.
@@ -85,7 +100,7 @@ func (s *slot) undo() {
 func (s *slot) note(end ending) {
 	if phase(s.phase.Load()) == settled {
 		s.offset, s.length, s.took, s.next = s.end, 0, 0, end
-		s.written()
+		s.written(scratch{})
 		s.settle()
 	}
 }

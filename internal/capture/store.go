@@ -17,10 +17,10 @@ type Options struct {
 	// Report is called when keeping the log of name starts to fail, and with nil when it works again, once per change. It is
 	// called on the stream's goroutine, which waits for it. nil is nobody.
 	Report func(name string, problem error)
-	// Marks is what NewMarks made: memory in which a store leaves to the next one of this directory how far it has come. It
-	// stays the caller's, and only one store at a time may write. nil: a store that is killed leaves nothing, and a chunk of
+	// Legacy is what NewLegacy made: where a store leaves to the next one of this directory how far it has come. It stays
+	// the caller's, and only one store at a time may use it. nil: a store that is killed leaves nothing, and a chunk of
 	// what it wrote last may be there in part, or twice.
-	Marks *os.File
+	Legacy []*os.File
 	// Ended is called when a stream's pipe is at its end and everything is written. It may block.
 	Ended func(name string, gen uint64)
 }
@@ -78,15 +78,9 @@ func Open(o Options) (*Store, error) {
 		d.close()
 		return nil, err
 	}
-	pipes, err := openScratches()
+	marks, pipes, err := inheritance(o.Legacy)
 	if err != nil {
 		d.close()
-		return nil, fmt.Errorf("open logs: %w", err)
-	}
-	marks, err := openTable(o.Marks)
-	if err != nil {
-		d.close()
-		pipes.close()
 		return nil, err
 	}
 	return &Store{

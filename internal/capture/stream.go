@@ -162,12 +162,22 @@ func (st *Stream) keep() error {
 // A pipeError is one that waiting does not mend.
 type pipeError struct{ error }
 
-// consume takes what is in the file out of the pipe.
-func (st *Stream) consume(p []byte) error {
-	if err := st.store.pipes.consume(st.fd, p); err != nil {
-		return pipeError{err}
+// consume takes n bytes that are in the file out of the pipe.
+func (st *Stream) consume(m *slot, n int) error {
+	pipes := st.store.pipes
+	p := <-pipes.free
+	defer func() {
+		pipes.empty(p)
+		pipes.free <- p
+	}()
+	m.written(p)
+	st.store.at(atWritten)
+	if err := p.take(st.fd, n); err != nil {
+		return pipeError{fmt.Errorf("splice: %w", err)}
 	}
-	st.peeked.Add(-int64(len(p)))
+	st.peeked.Add(-int64(n))
+	st.store.at(atConsumed)
+	m.settle()
 	return nil
 }
 

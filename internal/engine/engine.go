@@ -71,7 +71,7 @@ type Engine struct {
 	queueAt    unit.Time
 	log        *slog.Logger
 	store      *capture.Store
-	marks      *os.File // of store, and the next engine's; nil: none
+	legacy     []*os.File // of store, for the next engine; nil: none
 	events     events
 	version    uint64 // of the snapshot
 	answering  bool   // recovered, and clients are served

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -98,22 +99,37 @@ func (e *Engine) lastLines(ctx context.Context, name string, n int) []string {
 	return texts
 }
 
-// fetchMarks takes over the memory in which one engine leaves to the next how far its logs have come, or makes it. nil:
-// there is none, and an engine that is killed may write a chunk twice.
-func (e *Engine) fetchMarks() *os.File {
-	if fd, err := e.fetch("marks"); err == nil {
-		e.keepCopy("marks", fd)
-		return os.NewFile(uintptr(fd), "marks")
+// fetchLegacy takes over what one engine leaves to the next of how far its logs have come, or makes it. nil: there is none,
+// and an engine that is killed may write a chunk twice.
+func (e *Engine) fetchLegacy() []*os.File {
+	name := func(i int) string { return fmt.Sprintf("logs.%d", i) }
+	var files []*os.File
+	for i := range capture.LegacyFiles {
+		fd, err := e.fetch(name(i))
+		if err != nil {
+			break
+		}
+		files = append(files, os.NewFile(uintptr(fd), name(i)))
 	}
-	f, err := capture.NewMarks()
-	if err == nil {
-		var fd int
-		if fd, err = fdOf(f); err == nil {
-			e.keepCopy("marks", fd)
-			e.link.send(&keeper.Message{Kind: keeper.Hold, Name: "marks"}, fd)
-			return f
+	if len(files) < capture.LegacyFiles {
+		for _, f := range files {
+			f.Close()
+		}
+		var err error
+		if files, err = capture.NewLegacy(); err != nil {
+			e.log.Error("logs are kept without marks", "error", err)
+			return nil
+		}
+		for i, f := range files {
+			if fd, err := fdOf(f); err == nil {
+				e.link.send(&keeper.Message{Kind: keeper.Hold, Name: name(i)}, fd)
+			}
 		}
 	}
-	e.log.Error("logs are kept without marks", "error", err)
-	return nil
+	for i, f := range files {
+		if fd, err := fdOf(f); err == nil {
+			e.keepCopy(name(i), fd)
+		}
+	}
+	return files
 }

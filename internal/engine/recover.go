@@ -38,8 +38,8 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.marks = e.fetchMarks()
-	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Marks: e.marks, Report: e.logTrouble, Ended: e.captured})
+	e.legacy = e.fetchLegacy()
+	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Legacy: e.legacy, Report: e.logTrouble, Ended: e.captured})
 	if err != nil {
 		return nil, err
 	}
