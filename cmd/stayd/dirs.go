@@ -65,9 +65,12 @@ func makeDirError(dir, key string, err error) error {
 	}
 	var pe *os.PathError
 	if errors.As(err, &pe) {
-		return fmt.Errorf("make directory %q: %q: %w", dir, pe.Path, pe.Err)
+		err = pe.Err
+		if pe.Path != dir {
+			err = fmt.Errorf("%q: %w", pe.Path, pe.Err)
+		}
 	}
-	return fmt.Errorf("make directory %q: %w", dir, err)
+	return fmt.Errorf("make directory %q: %w: set %s in [stay] to a place that can be written", dir, err, key)
 }
 
 const (

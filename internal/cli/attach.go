@@ -95,7 +95,7 @@ func (att attachment) printLine(p *printer, written chan<- struct{}) func(api.Lo
 	}
 }
 
-// printEvent prints changes of state, and closes over at the event that is the last one.
+// printEvent prints changes of state, and what was found hanging, and closes over at the event that is the last one.
 func (att attachment) printEvent(p *printer, over chan<- struct{}) func(api.Event) error {
 	names := map[string]bool{}
 	for _, t := range att.targets {
@@ -103,11 +103,11 @@ func (att attachment) printEvent(p *printer, over chan<- struct{}) func(api.Even
 	}
 	finished := false
 	return func(e api.Event) error {
-		if e.Kind != "state" || e.Name == "" || len(names) > 0 && !names[e.Name] {
+		if e.Kind != "state" && e.Kind != "hang" || e.Name == "" || len(names) > 0 && !names[e.Name] {
 			return nil
 		}
 		err := p.event(e)
-		if !finished && att.over != nil && att.over(e) {
+		if !finished && att.over != nil && e.Kind == "state" && att.over(e) {
 			finished = true
 			close(over)
 		}

@@ -67,8 +67,8 @@ func (a *app) main(args []string) int {
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stay",
-		Short: "Keeps services up: when they crash, and when stay itself is killed",
-		Long: "stay keeps services up: when they crash, and when stay itself is killed.\n\n" +
+		Short: "Keeps services up: when they crash, when they hang, and when stay itself is killed",
+		Long: "stay keeps services up: when they crash, when they hang, and when stay itself is killed.\n\n" +
 			"Write a stay.toml or a Procfile, then: stay up. SERVICE is a service (web), an instance (web.2),\n" +
 			"all, or a pattern over both (\"web*\").\n\n" +
 			"Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 daemon not reachable, 4 timed out.",
@@ -94,6 +94,9 @@ func usageError(root *cobra.Command, args []string, err error) error {
 		return ours
 	}
 	message, _, _ := strings.Cut(err.Error(), "\n")
+	if what, _, isSpan := strings.Cut(message, " flag: time: "); isSpan {
+		message = what + " flag: say a number and its unit, as in 500ms, 30s or 5m"
+	}
 	r := &refusal{code: exitUsage, message: strings.TrimSuffix(message, ` for "stay"`), hint: "stay --help"}
 	cmd, rest, findErr := root.Find(args)
 	if findErr == nil && cmd != root {
@@ -104,13 +107,22 @@ func usageError(root *cobra.Command, args []string, err error) error {
 		return r
 	}
 	if near := root.SuggestionsFor(rest[0]); len(near) > 0 {
-		r.hint = "did you mean: stay " + near[0]
+		r.hint = "did you mean: stay " + slices.MaxFunc(near, func(a, b string) int { return alike(a, rest[0]) - alike(b, rest[0]) })
 	}
 	if slices.Contains(planned, rest[0]) {
 		r.message = fmt.Sprintf("the command %q is not in this version, which is %s", rest[0], api.Version)
 		r.hint = "stay --help"
 	}
 	return r
+}
+
+// alike is how many bytes two words begin with in common: people get the beginning right.
+func alike(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // planned are commands that a later version will have: whoever read of one is told that it is no typing error.

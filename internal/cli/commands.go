@@ -165,7 +165,7 @@ func (a *app) tell(c *client.Client, o outcome, timeout time.Duration) int {
 	bad := map[string]bool{}
 	for _, f := range o.result.Failures {
 		bad[f.Name] = true
-		r := failed(fmt.Sprintf("%s %q: %s", o.cmd.Verb, f.Name, f.Message), "stay logs "+f.Name)
+		r := failed(fmt.Sprintf("%s %q: %s", o.cmd.Verb, f.Name, f.Message), "stay why "+f.Name)
 		r.log = f.Log
 		code = worst(code, a.ui.refuse(r))
 	}

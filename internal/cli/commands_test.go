@@ -73,7 +73,7 @@ func TestCommandFails(t *testing.T) {
 			Failures: []api.Failure{{Name: "web.2", Message: "exit code 1 after 12ms", Log: []string{"no such table", "\x1b[2Jbye"}}}}, nil
 	}
 	code, out, err := run(t, "--socket", serve(t, e), "start", "web")
-	want := "stay: start \"web.2\": exit code 1 after 12ms\n  │ no such table\n  │ ·[2Jbye\n  stay logs web.2\n"
+	want := "stay: start \"web.2\": exit code 1 after 12ms\n  │ no such table\n  │ ·[2Jbye\n  stay why web.2\n"
 	if code != 1 || out != "web: running, pid 11\n" || err != want {
 		t.Errorf("%d %q %q", code, out, err)
 	}

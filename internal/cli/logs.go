@@ -156,6 +156,9 @@ func (u *ui) eventText(e api.Event) string {
 // change is what an event says of its instance.
 func (u *ui) change(e api.Event) string {
 	text := clean(e.Message)
+	if e.Kind == "hang" {
+		return u.paint(yellow, "hangs") + ": " + text
+	}
 	if e.To == "" {
 		return text
 	}

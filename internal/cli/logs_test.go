@@ -93,20 +93,22 @@ func TestEvents(t *testing.T) {
 		{Seq: 2, Time: at, Kind: "state", Name: "web", From: api.Starting, To: api.Running, Pid: 7},
 		{Seq: 3, Time: at, Kind: "state", Name: "web", From: api.Running, To: api.Waiting, Message: "exit code 1\x1b"},
 		{Seq: 4, Time: at, Kind: "log", Name: "web", Message: "its log is written again"},
+		{Seq: 5, Time: at, Kind: "hang", Name: "web", Message: "no output for 2s (limit 1s)"},
 	}
 	socket := serve(t, e)
 	code, out, err := run(t, "--socket", socket, "events")
 	want := "03:04:05.678  engine: engine started\n" +
 		"03:04:05.678  web: running, pid 7\n" +
 		"03:04:05.678  web: waiting, exit code 1·\n" +
-		"03:04:05.678  web: its log is written again\n"
+		"03:04:05.678  web: its log is written again\n" +
+		"03:04:05.678  web: hangs: no output for 2s (limit 1s)\n"
 	if code != 0 || out != want || err != "" {
 		t.Errorf("%d %q %q; want %q", code, out, err, want)
 	}
 	code, out, _ = run(t, "--socket", socket, "events", "--json")
 	lines := slices.Collect(strings.Lines(out))
 	var got api.Event
-	if code != 0 || len(lines) != 4 || json.Unmarshal([]byte(lines[1]), &got) != nil || got.Seq != 2 || got.To != api.Running {
+	if code != 0 || len(lines) != 5 || json.Unmarshal([]byte(lines[1]), &got) != nil || got.Seq != 2 || got.To != api.Running {
 		t.Errorf("%d %q", code, out)
 	}
 }

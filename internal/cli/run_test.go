@@ -36,7 +36,7 @@ func TestRunDetachedFails(t *testing.T) {
 	}
 	socket := serve(t, e)
 	code, out, err := run(t, "--socket", socket, "run", "-d", "false")
-	if code != 1 || out != "" || err != "stay: start \"false\": exit code 1 after 2ms\n  stay logs false\n" {
+	if code != 1 || out != "" || err != "stay: start \"false\": exit code 1 after 2ms\n  stay why false\n" {
 		t.Errorf("%d %q %q", code, out, err)
 	}
 	e.run = func(context.Context, api.Run) (api.Result, error) {

@@ -63,7 +63,7 @@ func TestUpDetachedFails(t *testing.T) {
 	bad.Why = "exit code 1 after 3ms"
 	y.save(t, "list", []api.Instance{bad})
 	code, out, err := run(t, "up", "-d")
-	want := "stay: start \"web\": exit code 1 after 3ms\n  │ its last words\n  stay logs web\n"
+	want := "stay: start \"web\": exit code 1 after 3ms\n  │ its last words\n  stay why web\n"
 	if code != 1 || out != "" || err != want {
 		t.Errorf("%d %q %q; want %q", code, out, err, want)
 	}

@@ -26,7 +26,7 @@ func (a *app) whyCommand() *cobra.Command {
 			"it waits for. SERVICE may be an instance (web.2), or the name of an incident as `stay history --json` gives it.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &refusal{code: exitUsage, message: "why needs one service", hint: "stay why SERVICE"}
+				return &refusal{code: exitUsage, message: "why needs one service", hint: "stay why SERVICE; stay history shows what ended"}
 			}
 			return noEmpty(cmd, args)
 		},
@@ -168,7 +168,7 @@ func (w *why) late(target string) string {
 		if s.State == "failing" {
 			text.WriteString(w.fit(fmt.Sprintf("%s: %s `%s` fails: %s", s.Name, s.Source, pulseName(s), s.Why), yellow, 0))
 		} else if explain.Urgency(s) >= 1 && s.Why != "" {
-			text.WriteString(w.fit(fmt.Sprintf("%s: `%s` is late, %s of %s: %s", s.Name, pulseName(s), age(s.AgeMS), ageLimit(s.LimitMS), s.Why), yellow, 0))
+			text.WriteString(w.fit(s.Name+": "+explain.Held(pulseName(s), s), yellow, 0))
 		}
 	}
 	return text.String()

@@ -85,7 +85,7 @@ func TestWhy(t *testing.T) {
 	e.list[2].UptimeMS = 3_413_000
 	socket := serve(t, e)
 	code, out, err := onTheDay(t, "--socket", socket, "why", "web.2")
-	want := "web.2 is running since 14:03:07 (56 min 53 s), pid 9.\n\n" + whyHang
+	want := "web.2 has been running since 14:03:07 (56 min 53 s), pid 9.\n\n" + whyHang
 	if e.list[2].Pid != 9 {
 		want = strings.Replace(want, "pid 9", "pid "+itoa(e.list[2].Pid), 1)
 	}
@@ -175,8 +175,8 @@ func TestWhyAlive(t *testing.T) {
 		{Name: "app", Source: "check", Pulse: "tcp 127.0.0.1:1", State: "failing", AgeMS: 79, LimitMS: 200, Why: "13 in a row"}}
 	socket := serve(t, e)
 	for _, c := range []struct{ target, want string }{
-		{"web", "web is running since 14:59:00 (60.0 s), pid 7.\nweb has not died, as far as is kept.\n"},
-		{"app", "app is not running, and will be started: waiting for db.\napp: `main` is late, 7.9s of 2s: brake\napp: check `tcp 127.0.0.1:1` fails: 13 in a row\napp has not died, as far as is kept.\n"},
+		{"web", "web has been running since 14:59:00 (60.0 s), pid 7.\nweb has not died, as far as is kept.\n"},
+		{"app", "app is not running, and will be started: waiting for db.\napp: `main` is late, 7.9 s of 2 s: brake (too many were killed for hangs in this\n  minute: it waits its turn).\napp: check `tcp 127.0.0.1:1` fails: 13 in a row\napp has not died, as far as is kept.\n"},
 		{"job", "job has failed and is not tried again: exit code 1, given up after 3 deaths.\njob has not died, as far as is kept.\n"},
 	} {
 		if code, out, err := onTheDay(t, "--socket", socket, "why", c.target); code != 0 || out != c.want || err != "" {

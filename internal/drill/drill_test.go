@@ -26,6 +26,7 @@ type daemon struct {
 	mono      int64
 
 	broken func(d *daemon, in *api.Instance, c api.Command) // called under the lock
+	refuse error                                            // what a signal is refused with
 	wait   func(ctx context.Context) (api.Result, error)    // nil: ready at once
 }
 
@@ -106,6 +107,9 @@ func (d *daemon) Do(ctx context.Context, c api.Command) (api.Result, error) {
 	}
 	if c.Verb == api.Wait && d.wait != nil {
 		return d.wait(ctx)
+	}
+	if d.refuse != nil && c.Verb == api.Signal {
+		return api.Result{}, d.refuse
 	}
 	for i := range d.list {
 		in := &d.list[i]
@@ -251,6 +255,20 @@ func TestNotReady(t *testing.T) {
 		if strings.HasPrefix(line, "signal") {
 			t.Errorf("it asked %q", line)
 		}
+	}
+}
+
+// TestEndedByItself: what ended right before the signal was not broken, and its return is no time to measure.
+func TestEndedByItself(t *testing.T) {
+	d := newDaemon("web")
+	d.refuse = &api.Error{Code: "conflict", Message: "nothing to signal: no process is running"}
+	rounds, err := run(t, d, Options{Kinds: []Kind{Kill}, Times: 2})
+	if err != nil || len(rounds) != 2 || rounds[1].Problem != "it ended by itself right before: nothing was broken" || rounds[1].Back != 0 {
+		t.Errorf("%v %+v", err, rounds)
+	}
+	d.refuse = &api.Error{Code: "denied", Message: "not yours"}
+	if _, err = run(t, d, Options{Kinds: []Kind{Kill}}); !errors.Is(err, d.refuse) {
+		t.Errorf("another refusal ends the drill, not %v", err)
 	}
 }
 

@@ -165,10 +165,17 @@ func (r *round) breakIt(ctx context.Context) error {
 	case Mute:
 		c.Verb, c.Signal = api.Mute, ""
 	}
-	if _, err := r.daemon.Do(ctx, c); err != nil {
+	err := failure(r.daemon.Do(ctx, c))
+	if refused := (*api.Error)(nil); errors.As(err, &refused) && refused.Code == "conflict" {
+		if r.kind == Mute {
+			return &lost{refused.Message}
+		}
+		return &lost{"it ended by itself right before: nothing was broken"}
+	}
+	if err != nil {
 		return err
 	}
-	err := r.daemon.Events(ctx, r.since, true, r.note)
+	err = r.daemon.Events(ctx, r.since, true, r.note)
 	switch {
 	case errors.Is(err, errBack):
 		return nil

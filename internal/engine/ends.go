@@ -26,7 +26,7 @@ type ending struct {
 const pendingFor = time.Second
 
 // spare is how long after an incident another one of the same instance and cause is only counted: a service that dies at
-// once again and again tells the same story.
+// once again and again tells the same story. The end after which it is given up is kept in any case.
 const spare = 100 * time.Millisecond
 
 // generationEnded drafts the incident of the generation that ended with this step.
@@ -43,7 +43,7 @@ func (e *Engine) generationEnded(in *inst, before unit.Unit) {
 		return // all of it ends: `stay down` explains that
 	}
 	a := e.draft(in, before, x)
-	if a.Cause == in.lastCause && e.now.Sub(in.lastIncident) < spare {
+	if a.Cause == in.lastCause && e.now.Sub(in.lastIncident) < spare && u.Phase != unit.Failed {
 		in.spared++
 		return
 	}

@@ -91,6 +91,9 @@ func (e *Engine) showChange(in *inst) {
 		return
 	}
 	text := e.why(in)
+	if now.state == api.Stopping && in.verdict != nil && now.phase == unit.Stopping && (in.u.Reason == unit.Hang || in.u.Reason == unit.Probe) {
+		text = reasonPhrase(in.u.Reason) // the event of the hang has just told how it was found
+	}
 	if now.state == api.Starting && was.state == api.Running && in.u.Last.Gen == was.gen {
 		text = "again: " + endPhrase(in.u.Last) // it came back so fast that nobody saw it gone
 	}

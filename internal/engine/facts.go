@@ -79,7 +79,11 @@ func (e *Engine) exited(in *inst, m *keeper.Message) {
 	e.step(in, unit.Event{Kind: unit.Exited, Gen: m.Gen, Pid: m.Pid, Empty: m.Empty, End: end})
 	if main {
 		in.lastPid = m.Pid
-		e.event(event{kind: "exit", in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(in.u.Last)})
+		how := in.u.Last
+		if how.Reason == unit.Hang || how.Reason == unit.Probe {
+			how.Text = "" // why is told already, by the event of the hang
+		}
+		e.event(event{kind: "exit", in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(how)})
 	}
 }
 

@@ -79,7 +79,7 @@ func (e *Engine) Incidents(ctx context.Context, target string, since time.Time, 
 	}
 	store := e.clerk.store
 	if store == nil {
-		return nil, refuse("internal", "incidents are not stored: see the daemon's log", "")
+		return nil, refuse("internal", "incidents are not stored: their directory cannot be written", "set state_dir in [stay] to a place that can be written; stay.log says what was wrong")
 	}
 	if refused != nil {
 		names[target] = true
@@ -99,7 +99,7 @@ func (e *Engine) Incidents(ctx context.Context, target string, since time.Time, 
 func (e *Engine) Incident(ctx context.Context, id string) (*api.Incident, error) {
 	store := e.clerk.store
 	if store == nil {
-		return nil, refuse("internal", "incidents are not stored: see the daemon's log", "")
+		return nil, refuse("internal", "incidents are not stored: their directory cannot be written", "set state_dir in [stay] to a place that can be written; stay.log says what was wrong")
 	}
 	e.clerk.settle(ctx)
 	a, err := store.Get(id)

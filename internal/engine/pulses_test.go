@@ -2,11 +2,14 @@ package engine
 
 import (
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/judge"
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/spec"
@@ -141,5 +144,47 @@ func TestShorterLimitWaitsForTheNextStart(t *testing.T) {
 		if took := s.mono.Sub(last); took < want || took > want+100*time.Millisecond {
 			t.Errorf("limit %v: late after %v, want %v", limit, took, want)
 		}
+	}
+}
+
+// TestHangIsToldOnce: one event says how a hang was found; those of the stop and of the exit do not say it again.
+func TestHangIsToldOnce(t *testing.T) {
+	s := newStage(t)
+	s.web.shown = shown{state: api.Running, gen: 7, phase: unit.Ready}
+	s.condemn(s.web, &judge.Verdict{Kind: judge.Silent, Slot: s.web.pulse.muted[0], Silence: 2 * time.Second, Limit: time.Second})
+	s.step(s.web, unit.Event{Kind: unit.EvidenceTaken, Gen: 7})
+	s.showChange(s.web)
+	if err := s.fact(fact{m: &keeper.Message{Kind: keeper.Exited, Unit: "web", Gen: 7, Pid: 70, Exit: &keeper.Exit{At: int64(s.mono.Add(time.Second))}}}); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, ev := range s.events.ring {
+		told = append(told, strings.TrimSpace(ev.Kind+" "+string(ev.To)+": "+ev.Message))
+	}
+	want := []string{`hang : pulse "indexer" was silent for 2s (limit 1s)`, "state stopping: it hangs", "exit : exit code 0 after 1s"}
+	if !slices.Equal(told, want) {
+		t.Errorf("it was told\n%q, want\n%q", told, want)
+	}
+}
+
+// TestGivenUpIsKept: of ends that follow each other at once the first is kept, and the one after which it is given up.
+func TestGivenUpIsKept(t *testing.T) {
+	s := newStage(t)
+	before := s.web.u
+	die := func(phase unit.Phase) int {
+		s.web.u.Phase, s.web.u.Pid, s.web.u.Delay = phase, 0, int64(time.Hour)
+		s.web.u.Last = unit.End{Reason: unit.ExitCode, Code: 1, Gen: before.Gen, At: s.mono}
+		s.generationEnded(s.web, before)
+		return len(s.clerk.queue)
+	}
+	if first, second := die(unit.Backoff), die(unit.Backoff); first != 1 || second != 1 {
+		t.Fatalf("%d and %d are kept", first, second)
+	}
+	if die(unit.Failed) != 2 {
+		t.Fatal("the last end is not kept")
+	}
+	<-s.clerk.queue
+	if a := (<-s.clerk.queue).incident; a.Skipped != 1 || a.DelayMS != -1 {
+		t.Errorf("%+v", a)
 	}
 }

@@ -114,6 +114,8 @@ var cases = []struct {
 	{"exec: no entry", failedExec("chdir", "EACCES", `chdir "/srv/app": permission denied`)},
 	{"exec: not in PATH", failedExec("lookup", "ENOENT", `"web" not found (looked for in "/bin")`)},
 	{"exec: no such path", failedExec("lookup", "ENOENT", `program "/nix/web" not found`)},
+	{"exec: not executable", failedExec("lookup", "EACCES", `program "/etc/passwd" is not executable: chmod +x it, or give its interpreter as the program`)},
+	{"exec: another user", failedExec("user", "EPERM", `only root can run a program as another user: start stayd as root, or remove user "www"`)},
 	{"exec: no such user", failedExec("user", "ENOENT", `no such user "www"`)},
 	{"exec: above the limit", failedExec("rlimit open_files", "EPERM", `rlimit open_files "9999999": operation not permitted`)},
 	{"exec: too many processes", failedExec("exec", "EAGAIN", `exec "/srv/web": resource temporarily unavailable`)},
@@ -293,5 +295,23 @@ func TestWords(t *testing.T) {
 		if got := size(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestHeld: each word of the judge has a meaning for people; other words stand for themselves.
+func TestHeld(t *testing.T) {
+	s := api.PulseSlot{AgeMS: 11_700, LimitMS: 1000, Why: "brake"}
+	want := "`main` is late, 11.7 s of 1 s: brake (too many were killed for hangs in this minute: it waits its turn)."
+	if got := Held("main", s); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, word := range []string{"traced", "frozen", "log", "starved", "crowd", "brake", "late"} {
+		if holds[word] == "" {
+			t.Errorf("%q has no meaning", word)
+		}
+	}
+	s.Why = "moon"
+	if got := Held("main", s); got != "`main` is late, 11.7 s of 1 s: moon." {
+		t.Errorf("%q", got)
 	}
 }

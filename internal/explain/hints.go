@@ -87,6 +87,9 @@ func execHint(a *api.Incident) string {
 	if stage == "chdir" && a.Errno == "EACCES" {
 		return "The user of the service must be allowed to enter every directory on the way to it."
 	}
+	if (stage == "user" || stage == "lookup") && (a.Errno == "EPERM" || a.Errno == "EACCES") {
+		return "" // the message says what to do
+	}
 	if stage == "lookup" && strings.Contains(a.Message, `program "/`) {
 		return "There is no such file, or no directory on the way to it."
 	}

@@ -90,7 +90,7 @@ func Standing(in api.Instance, now time.Time) string {
 	}
 	switch in.State {
 	case api.Running:
-		text := in.Name + " is running since " + since(in, now)
+		text := in.Name + " has been running since " + since(in, now)
 		if in.Pid != 0 {
 			text += ", pid " + strconv.Itoa(in.Pid)
 		}
@@ -116,4 +116,21 @@ func since(in api.Instance, now time.Time) string {
 		text = text[3:]
 	}
 	return text + " (" + span(float64(in.UptimeMS)) + ")"
+}
+
+// holds say why a late pulse lives, by the words of the judge.
+var holds = map[string]string{
+	"traced": "a debugger has it", "frozen": "its cgroup is frozen", "log": "it waits for its log, which is stored slowly",
+	"starved": "it gets no processor, or waits for a disk that all wait for",
+	"crowd":   "it is late with most others, on a machine that is short of something",
+	"brake":   "too many were killed for hangs in this minute: it waits its turn", "late": "it gets a second look",
+}
+
+// Held says that a pulse of that name is late, and why it lives.
+func Held(name string, s api.PulseSlot) string {
+	text := "`" + name + "` is late, " + span(s.AgeMS) + " of " + limit(s.LimitMS) + ": " + s.Why
+	if meaning := holds[s.Why]; meaning != "" {
+		text += " (" + meaning + ")"
+	}
+	return text + "."
 }
