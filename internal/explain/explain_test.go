@@ -91,6 +91,7 @@ var cases = []struct {
 	{"exit before it was ready, restart waits", died(func(a *api.Incident) {
 		a.Cause, a.Code, a.Ready, a.UptimeMS, a.BackMS, a.DelayMS, a.Today, a.Skipped = api.CauseExit, 1, false, 12, 0, 3200, 22, 5
 	})},
+	{"exit at once", died(func(a *api.Incident) { a.Cause, a.Code, a.UptimeMS = api.CauseExit, 1, 0 })},
 	{"exit 127 of a shell", died(func(a *api.Incident) { a.Cause, a.Code = api.CauseExit, 127 })},
 	{"exit 126 of a shell", died(func(a *api.Incident) { a.Cause, a.Code = api.CauseExit, 126 })},
 	{"exit 139 of a shell", died(func(a *api.Incident) { a.Cause, a.Code = api.CauseExit, 139 })},

@@ -15,7 +15,7 @@ func hint(a *api.Incident) string {
 	case api.CauseSignal:
 		return signalHint(a)
 	case api.CauseOOM:
-		return "Give it a limit of its own (limits.memory), or less to do, before the kernel chooses whom to kill."
+		return "Give it less to do, or the machine more memory. Whom the kernel kills first, limits.oom_score_adj can say."
 	case api.CauseStartTimeout:
 		return "Either it hangs while it starts, or start_timeout is too short, or it never says that it is ready: see `ready`."
 	case api.CauseExec:
