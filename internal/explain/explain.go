@@ -51,9 +51,9 @@ func ran(a *api.Incident) string {
 	case a.Cause == api.CauseStartTimeout:
 		return status(a)
 	case !a.Ready:
-		return sentences("It had run for "+ran(a)+" and was never ready.", status(a))
+		return sentences("It had run for "+lived(a)+" and was never ready.", status(a))
 	}
-	return sentences("It had run for "+ran(a)+".", status(a))
+	return sentences("It had run for "+lived(a)+".", status(a))
 }
 
 // status is what the service said of itself last.
@@ -108,8 +108,8 @@ func Followed(a *api.Incident) string {
 // Asked says whether somebody wanted this end: no fault is behind it.
 func Asked(a *api.Incident) bool { return a.Cause == api.CauseOperator || a.Cause == api.CauseChanged }
 
-// ran is how long it had run; incidents know that in whole milliseconds.
-func ran(a *api.Incident) string {
+// lived is how long it had run; incidents know that in whole milliseconds.
+func lived(a *api.Incident) string {
 	if a.UptimeMS < 1 {
 		return "less than 1 ms"
 	}
