@@ -230,7 +230,7 @@ func (e *Engine) forgetInst(in *inst) {
 	if in.pulse.watch != nil {
 		e.unwatch(in)
 	}
-	if in.svc.spec.Pulse != nil {
+	if in.svc.spec.Pulse != nil || in.pulse.page != nil { // the second: it had one before an apply
 		e.closePage(in)
 		go page.Remove(e.o.MemoryDir, pageName(in.name))
 	}

@@ -56,7 +56,7 @@ func (e *Engine) takeNotify(in *inst, f *os.File, uid int) {
 // hear acts on one datagram of a service, and closes stored when the keeper has all that follows. What needs to know the
 // main process waits for the keeper's news of its birth.
 func (e *Engine) hear(in *inst, f *os.File, n note, stored chan<- struct{}) {
-	if in.u.Phase == unit.Spawning && !in.making && (n.MainPID > 0 || n.Extend > 0 || !known(n.from)) {
+	if in.u.Phase == unit.Spawning && !in.making && (n.needsBirth() || !known(n.from)) {
 		in.early = append(in.early, func() { e.hear(in, f, n, stored) })
 		return
 	}
@@ -65,6 +65,11 @@ func (e *Engine) hear(in *inst, f *os.File, n note, stored chan<- struct{}) {
 	}
 	e.flush(in)
 	e.link.afterwards(func() { close(stored) })
+}
+
+// needsBirth says whether a datagram is about a process whose birth has to be known first.
+func (n *note) needsBirth() bool {
+	return n.MainPID > 0 || n.Extend > 0 || n.Watchdog > 0 || n.Beat || n.Trigger
 }
 
 // hearEarly takes what was heard while the process was being made.

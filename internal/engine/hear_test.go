@@ -169,7 +169,7 @@ func TestOldWords(t *testing.T) {
 
 // TestEarlyWords: what comes before the news of the birth, and needs to know it, waits.
 func TestEarlyWords(t *testing.T) {
-	for text, waits := range map[string]bool{"MAINPID=71": true, "EXTEND_TIMEOUT_USEC=5000000": true, "READY=1": false, "STATUS=x": false} {
+	for text, waits := range map[string]bool{"WATCHDOG_USEC=5000000": true, "WATCHDOG=1": true, "WATCHDOG=trigger": true, "MAINPID=71": true, "EXTEND_TIMEOUT_USEC=5000000": true, "READY=1": false, "STATUS=x": false} {
 		e, in := heardBy(t, unit.Spawning)
 		in.u.Pid, in.u.Started = 0, 0
 		stored := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"example.com/stay/api"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
+	"example.com/stay/internal/judge"
 	"example.com/stay/internal/keeper"
 	"example.com/stay/internal/notify"
 	"example.com/stay/internal/spec"
@@ -219,5 +220,6 @@ func (e *Engine) sendOrder(in *inst, m *keeper.Message, fds ...int) {
 // record is what the keeper stores of the instance.
 func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
-		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict, Told: in.pulse.told})
+		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict, Told: in.pulse.told,
+		Asked: in.pulse.asked, Beats: in.pulse.watchdog.State != judge.Free})
 }

@@ -22,11 +22,12 @@ type pulse struct {
 	told      time.Duration // the limit that its process was told; 0: none
 	page      *os.File      // of generation pageGen; nil: none
 	pageGen   uint64
-	slots     int          // of page
-	watchdog  judge.Slot   // the last WATCHDOG=1; State Free: none came
-	table     []judge.Slot // entries of old tables
-	muted     []judge.Slot // what is shown to the judge instead of what there is: a drill
-	readAt    unit.Time    // when to read again; 0: no need
+	slots     int           // of page
+	watchdog  judge.Slot    // the last WATCHDOG=1; State Free: none came
+	asked     time.Duration // the limit of WATCHDOG_USEC; 0: none
+	table     []judge.Slot  // entries of old tables
+	muted     []judge.Slot  // what is shown to the judge instead of what there is: a drill
+	readAt    unit.Time     // when to read again; 0: no need
 	heapIndex int
 	looking   bool // the edge looks at late threads
 }
@@ -53,21 +54,24 @@ func judged(p unit.Phase) bool {
 	return false
 }
 
+// condemnable says whether a verdict leads to anything in this phase: who is being examined has one already.
+func condemnable(p unit.Phase) bool { return p == unit.Starting || p == unit.Ready }
+
 // followPulse keeps the watch in step with the unit.
 func (e *Engine) followPulse(in *inst, before unit.Unit) {
 	u := in.u
-	if in.pulse.watch != nil && (!judged(u.Phase) || u.Gen != in.pulse.gen) {
+	if p := &in.pulse; (p.watch != nil || p.asked > 0 || p.watchdog.State != judge.Free) && (!judged(u.Phase) || u.Gen != p.gen) {
 		e.unwatch(in)
 	}
 	if !judged(u.Phase) {
 		return
 	}
 	sp := in.svc.spec
-	if in.pulse.watch == nil && (sp.Pulse != nil || sp.Silence > 0) {
+	if in.pulse.watch == nil && (sp.Pulse != nil || sp.Silence > 0 || in.pulse.asked > 0) {
 		e.watch(in)
 	}
 	if w := in.pulse.watch; w != nil && u.Phase == unit.Ready && (before.Phase != unit.Ready || before.Gen != u.Gen) {
-		if before.Phase != unit.Examining {
+		if before.Phase != unit.Examining || !w.IsReady() {
 			w.Ready(e.now)
 		}
 		e.read(in)
@@ -79,8 +83,14 @@ func (e *Engine) watch(in *inst) *judge.Watch {
 	p := &in.pulse
 	if p.watch == nil {
 		p.watch, p.gen = e.judge.Watch(in.rule(), in.u.Started), in.u.Gen
-		if in.u.Phase == unit.Ready {
+		switch {
+		case in.u.Phase == unit.Ready:
 			p.watch.Ready(in.u.Since)
+		case in.u.WasReady: // it was examined when the engine before this one died
+			p.watch.Ready(in.u.Started)
+		}
+		if p.asked > 0 {
+			p.watch.SetWatchdog(e.now, p.asked)
 		}
 		e.read(in)
 	}
@@ -100,7 +110,10 @@ func (e *Engine) watchAll() {
 // unwatch ends the judgement of a generation.
 func (e *Engine) unwatch(in *inst) {
 	p := &in.pulse
-	p.watch.Close()
+	if p.watch != nil {
+		p.watch.Close()
+	}
+	p.asked = 0
 	p.watch, p.watchdog, p.table, p.muted, p.looking = nil, judge.Slot{}, nil, nil, false
 	e.readNext(in, 0)
 }
@@ -133,7 +146,7 @@ func (e *Engine) readDue() {
 // read shows the judge what the instance has.
 func (e *Engine) read(in *inst) {
 	p := &in.pulse
-	if p.watch == nil || p.looking || in.u.Phase != unit.Ready && in.u.Phase != unit.Starting {
+	if p.watch == nil || p.looking || !condemnable(in.u.Phase) {
 		return
 	}
 	slots, broken := e.slots(in)
@@ -232,30 +245,46 @@ func (e *Engine) beatNoted(in *inst) {
 	}
 	w := &in.pulse.watchdog
 	first := w.State == judge.Free
+	in.noted = in.noted || first // the next engine waits for more of them
 	*w = judge.Slot{Source: judge.Watchdog, State: judge.Busy, Name: "watchdog", Beat: e.now, Count: w.Count + 1}
 	if first {
 		e.read(in)
 	}
 }
 
+// restoreWatchdog goes on with the watchdog of a process that the last engine judged. When that heard it last is not known:
+// it has its full limit from now.
+func (e *Engine) restoreWatchdog(in *inst, r *record) {
+	if !judged(in.u.Phase) {
+		return
+	}
+	in.pulse.gen, in.pulse.asked = in.u.Gen, r.Asked
+	if r.Beats {
+		in.pulse.watchdog = judge.Slot{Source: judge.Watchdog, State: judge.Busy, Name: "watchdog", Beat: e.now, Count: 1}
+	}
+}
+
 // triggerNoted takes WATCHDOG=trigger, which counts without any pulse configured.
 func (e *Engine) triggerNoted(in *inst) {
-	if judged(in.u.Phase) {
+	if condemnable(in.u.Phase) {
 		e.heed(in, e.watch(in).Trigger(e.now))
 	}
 }
 
 // watchdogNoted takes WATCHDOG_USEC.
 func (e *Engine) watchdogNoted(in *inst, limit time.Duration) {
-	if judged(in.u.Phase) {
-		e.watch(in).SetWatchdog(e.now, limit)
-		e.read(in)
+	if !judged(in.u.Phase) {
+		return
 	}
+	w := e.watch(in)
+	in.pulse.asked, in.noted = limit, true
+	w.SetWatchdog(e.now, limit)
+	e.read(in)
 }
 
 // checkFailed takes the bad answer of a check of generation gen that has failed too often, and whose then is restart.
 func (e *Engine) checkFailed(in *inst, gen uint64, check string, failures int, message string) {
-	if gen == in.u.Gen && judged(in.u.Phase) {
+	if gen == in.u.Gen && condemnable(in.u.Phase) {
 		e.heed(in, e.watch(in).Failed(e.now, check, failures, message))
 	}
 }

@@ -26,6 +26,8 @@ type record struct {
 
 	Verdict *api.Verdict  `json:"verdict,omitzero"` // that it is ending for
 	Told    time.Duration `json:"told,omitzero"`    // the limit of silence that its process was told
+	Asked   time.Duration `json:"asked,omitzero"`   // the limit of WATCHDOG_USEC
+	Beats   bool          `json:"beats,omitzero"`   // by WATCHDOG=1
 }
 
 // A mode is what the daemon as a whole is about.

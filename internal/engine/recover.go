@@ -228,6 +228,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		if r.known {
 			in.u, in.hash, in.status, in.parked = r.record.Unit, r.record.Spec, r.record.Status, r.record.Parked
 			in.lastPid, in.verdict, in.pulse.told = r.record.LastPid, r.record.Verdict, r.record.Told
+			e.restoreWatchdog(in, &r.record)
 			in.errno, in.reloading = r.record.Errno, r.record.Reloading
 			in.svc.unready = max(in.svc.unready, r.record.Unready)
 			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)

@@ -47,7 +47,7 @@ func (e *Engine) look(in *inst, refs []judge.Ref) {
 				return
 			}
 			in.pulse.looking = false
-			if in.u.Phase != unit.Ready && in.u.Phase != unit.Starting {
+			if !condemnable(in.u.Phase) {
 				return
 			}
 			slots, broken := e.slots(in)
@@ -168,11 +168,23 @@ func (e *Engine) takeEvidence(in *inst, gen uint64) {
 				return
 			}
 			in.evidence = seen
-			if e.stands(in) {
-				e.step(in, unit.Event{Kind: unit.EvidenceTaken, Gen: gen})
-			}
+			e.whenHeard(in, func() {
+				if in.u.Gen == gen && in.u.Phase == unit.Examining && e.stands(in) {
+					e.step(in, unit.Event{Kind: unit.EvidenceTaken, Gen: gen})
+				}
+			})
 		})
 	}()
+}
+
+// whenHeard has the loop run f when all that is in the notify socket of an instance now has been heard: a sign of life that
+// was sent in time counts, however late it is read.
+func (e *Engine) whenHeard(in *inst, f func()) {
+	if in.hears == nil {
+		f()
+		return
+	}
+	in.hears.Drained(func() { e.post(f) })
 }
 
 // stands reads the signs of life of an examined instance once more, and says whether the verdict stands. If not, the unit
@@ -180,6 +192,9 @@ func (e *Engine) takeEvidence(in *inst, gen uint64) {
 func (e *Engine) stands(in *inst) bool {
 	w := in.pulse.watch
 	if w == nil || in.u.Reason != unit.Hang && in.u.Reason != unit.Probe {
+		return true
+	}
+	if in.verdict != nil && in.verdict.Kind == verdictKinds[judge.Triggered] { // also when the judge that said so is no more
 		return true
 	}
 	slots, broken := e.slots(in)

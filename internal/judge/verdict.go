@@ -122,7 +122,8 @@ func (w *Watch) tally(now unit.Time) (late, fine int) {
 // the service said so itself. A page that has just become unreadable shows nothing, and what rests on it falls; it is judged
 // as Broken in its time.
 //
-// A Watch that has given no verdict, because the engine that got one has died since, says whether a pulse is late now.
+// A Watch that has given no verdict, because the engine that got one has died since, says whether a pulse is late now. If none
+// is, everything has one full limit from now: what the last engine knew of excuses is lost.
 func (w *Watch) Confirm(now unit.Time, slots []Slot, broken string) (bool, What) {
 	v := w.pending
 	switch {
@@ -137,6 +138,9 @@ func (w *Watch) Confirm(now unit.Time, slots []Slot, broken string) (bool, What)
 	w.absorb(now, slots, broken)
 	if late, _ := w.tally(now); late > 0 {
 		return true, What{}
+	}
+	if w.ready != 0 {
+		w.Ready(now)
 	}
 	return false, w.answer(now, true)
 }

@@ -78,6 +78,9 @@ func (w *Watch) Ready(now unit.Time) {
 	}
 }
 
+// IsReady says whether it was told that the instance is ready.
+func (w *Watch) IsReady() bool { return w.ready != 0 }
+
 // SetWatchdog takes WATCHDOG_USEC: the limit of datagrams from now on, 10 ms at least; the first has to come within it. With 0
 // or less the configured limit is back.
 func (w *Watch) SetWatchdog(now unit.Time, limit time.Duration) {
