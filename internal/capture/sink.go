@@ -187,7 +187,7 @@ func (k *sink) makeRoom(how Policy) error {
 // put writes out, which was made of src, and takes src out of the pipe, with notes in the mark of how far it has come: the
 // next store goes on wherever this one is killed. On an error neither is done.
 func (k *sink) put(st *Stream, out, src []byte, next ending) error {
-	k.mark.begin(k.file, k.size, len(out), len(src), next)
+	k.mark.begin(k.file, k.size, len(out), len(src), k.end, next)
 	k.store.at(atBegun)
 	if err := k.append(out); err != nil {
 		k.takeBack()

@@ -55,9 +55,16 @@ func (s *slot) checked() *slot {
 	return s
 }
 
-// begin takes note of a piece that is about to be written.
-func (s *slot) begin(file ident, offset int64, length, took int, next ending) {
-	s.file, s.offset, s.length, s.took, s.next = file, offset, int64(length), int64(took), next
+// begin takes note of a piece that is about to be written after an ending that is now.
+func (s *slot) begin(file ident, offset int64, length, took int, now, next ending) {
+	if s.now != now || s.file != file || s.end != offset { // what it says is true of no file any more
+		s.file = ident{}
+		s.phase.Store(uint32(settled))
+		s.now, s.end = now, offset
+		s.phase.Store(uint32(settled))
+		s.file = file
+	}
+	s.offset, s.length, s.took, s.next = offset, int64(length), int64(took), next
 	s.phase.Store(uint32(writing))
 }
 
