@@ -28,8 +28,6 @@ func (a *app) beatCommand() *cobra.Command {
 			switch {
 			case len(args) != 1 || args[0] == "":
 				return &refusal{code: exitUsage, message: "beat needs the name of a pulse", hint: "stay beat NAME"}
-			case b.limit < 0:
-				return &refusal{code: exitUsage, message: "a limit is not negative", hint: "stay beat " + args[0] + " --limit 30s"}
 			case b.pause && b.resume || b.pause && b.leave || b.resume && b.leave:
 				return &refusal{code: exitUsage, message: "one of --pause, --resume and --close at a time", hint: "stay beat " + args[0] + " --pause"}
 			}
@@ -39,7 +37,7 @@ func (a *app) beatCommand() *cobra.Command {
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return b.make(args[0]) }
 	f := cmd.Flags()
-	f.DurationVar(&b.limit, "limit", 0, "the longest silence from now on, as 30s (default: the service's)")
+	f.Var(&spanValue{&b.limit}, "limit", "the longest silence from now on, as 30s (default: the service's)")
 	f.StringVar(&b.note, "note", "", "what it is at now, for stay pulse and stay why")
 	f.BoolVar(&b.pause, "pause", false, "expect no beats until --resume")
 	f.BoolVar(&b.resume, "resume", false, "expect them again")

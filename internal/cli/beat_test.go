@@ -134,7 +134,7 @@ func TestBeatUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"beat":                       "stay: beat needs the name of a pulse\n  stay beat NAME\n",
 		"beat a b":                   "stay: beat needs the name of a pulse\n  stay beat NAME\n",
-		"beat jobs --limit -3s":      "stay: a limit is not negative\n  stay beat jobs --limit 30s\n",
+		"beat jobs --limit -3s":      "stay: invalid argument \"-3s\" for \"--limit\" flag: say a number and its unit, as in 500ms, 30s or 5m\n  stay beat --help\n",
 		"beat jobs --pause --close":  "stay: one of --pause, --resume and --close at a time\n  stay beat jobs --pause\n",
 		"beat jobs --resume --pause": "stay: one of --pause, --resume and --close at a time\n  stay beat jobs --pause\n",
 	} {

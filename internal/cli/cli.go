@@ -94,9 +94,6 @@ func usageError(root *cobra.Command, args []string, err error) error {
 		return ours
 	}
 	message, _, _ := strings.Cut(err.Error(), "\n")
-	if what, _, isSpan := strings.Cut(message, " flag: time: "); isSpan {
-		message = what + " flag: say a number and its unit, as in 500ms, 30s or 5m"
-	}
 	r := &refusal{code: exitUsage, message: strings.TrimSuffix(message, ` for "stay"`), hint: "stay --help"}
 	cmd, rest, findErr := root.Find(args)
 	if findErr == nil && cmd != root {

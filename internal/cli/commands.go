@@ -28,7 +28,7 @@ func (f *commandFlags) add(cmd *cobra.Command, noWait bool) {
 	if noWait {
 		cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "return as soon as the daemon took the command")
 	}
-	cmd.Flags().DurationVar(&f.timeout, "timeout", 0, "how long to wait, as 30s; the daemon goes on (default: for ever)")
+	cmd.Flags().Var(&spanValue{&f.timeout}, "timeout", "how long to wait, as 30s; the daemon goes on (default: for ever)")
 }
 
 func (a *app) startCommand() *cobra.Command {

@@ -36,7 +36,7 @@ func (a *app) downCommand() *cobra.Command {
 		}
 		return err
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long to wait, as 30s; the daemon goes on (default: for ever)")
+	cmd.Flags().Var(&spanValue{&timeout}, "timeout", "how long to wait, as 30s; the daemon goes on (default: for ever)")
 	cmd.Flags().BoolVar(&now, "now", false, "kill everything at once")
 	return cmd
 }

@@ -55,7 +55,7 @@ func (a *app) drillCommand() *cobra.Command {
 	f.BoolVar(&hang, "hang", false, "stop its main process by SIGSTOP, as if it hung")
 	f.BoolVar(&mute, "mute", false, "leave it alone, and hold back its signs of life")
 	f.IntVar(&o.Times, "times", 1, "rounds of each kind")
-	f.DurationVar(&o.Timeout, "timeout", 0, "for each round (default: a minute and the limit of its pulses)")
+	f.Var(&spanValue{&o.Timeout}, "timeout", "for each round (default: a minute and the limit of its pulses)")
 	f.BoolVarP(&yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&asJSON, "json", false, "print one JSON array, an object per round")
 	return cmd

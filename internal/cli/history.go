@@ -125,9 +125,29 @@ func (v *countValue) Type() string   { return "int" }
 
 func (v *countValue) Set(text string) error {
 	n, err := strconv.Atoi(text)
-	if err != nil {
+	if err != nil || n < -1 {
 		return fmt.Errorf("say a whole number; -1 is all")
 	}
 	*v.n = n
+	return nil
+}
+
+// A spanValue is a flag that is a span of time, and refuses in one voice.
+type spanValue struct{ d *time.Duration }
+
+func (v *spanValue) String() string {
+	if v.d == nil || *v.d == 0 {
+		return ""
+	}
+	return v.d.String()
+}
+func (v *spanValue) Type() string { return "duration" }
+
+func (v *spanValue) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf("say a number and its unit, as in 500ms, 30s or 5m")
+	}
+	*v.d = d
 	return nil
 }

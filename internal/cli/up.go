@@ -41,7 +41,7 @@ func (a *app) upCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&r.file, "file", "f", "", "the configuration")
 	cmd.Flags().BoolVarP(&r.detach, "detach", "d", false, "return when everything enabled is ready")
-	cmd.Flags().DurationVar(&r.timeout, "timeout", 0, "with -d: how long to wait, as 30s (default: for ever)")
+	cmd.Flags().Var(&spanValue{&r.timeout}, "timeout", "with -d: how long to wait, as 30s (default: for ever)")
 	return cmd
 }
 

@@ -32,6 +32,8 @@ func TestUsage(t *testing.T) {
 		{"wait web --for ever", "stay: cannot wait for \"ever\"\n  say --for running, --for stopped or --for ready\n"},
 		{"signal HUP", "stay: signal needs a signal and a service\n  stay signal HUP SERVICE\n"},
 		{"beat --limit 3 x", "stay: invalid argument \"3\" for \"--limit\" flag: say a number and its unit, as in 500ms, 30s or 5m\n  stay beat --help\n"},
+		{"down --timeout -1s", "stay: invalid argument \"-1s\" for \"--timeout\" flag: say a number and its unit, as in 500ms, 30s or 5m\n  stay down --help\n"},
+		{"history -n -5", "stay: invalid argument \"-5\" for \"-n, --lines\" flag: say a whole number; -1 is all\n  stay history --help\n"},
 		{"whi", "stay: unknown command \"whi\"\n  did you mean: stay why\n"},
 		{"why", "stay: why needs one service\n  stay why SERVICE; stay history shows what ended\n"},
 		{"why a b", "stay: why needs one service\n  stay why SERVICE; stay history shows what ended\n"},

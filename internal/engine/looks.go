@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -42,9 +43,8 @@ func (e *Engine) Pulses(ctx context.Context, target string) ([]api.PulseSlot, er
 	return list, nil
 }
 
-// worst is the pulse of an instance that is nearest to its limit, nil if it has none.
-func (e *Engine) worst(in *inst) *api.Pulse {
-	var worst *api.Pulse
+// worst is the pulse of an instance that is nearest to its limit, nil if it has none, and what is said of it if it is held.
+func (e *Engine) worst(in *inst) (worst *api.Pulse, held string) {
 	ratio := -1.0
 	for _, s := range e.standings(in) {
 		if s.LimitMS <= 0 || s.State == "paused" || s.State == "lost" {
@@ -53,10 +53,17 @@ func (e *Engine) worst(in *inst) *api.Pulse {
 		if r := max(0, s.AgeMS) / s.LimitMS; r > ratio {
 			ratio = r
 			worst = &api.Pulse{Name: s.Pulse, AgeMS: int64(s.AgeMS), LimitMS: int64(s.LimitMS)}
+			held = ""
+			if slices.Contains(holdWords, s.Why) {
+				held = quote(cmp.Or(s.Pulse, s.Source)) + " is late, and held: " + s.Why
+			}
 		}
 	}
-	return worst
+	return worst, held
 }
+
+// holdWords are those of the judge for a late pulse that lives; what they mean stands in docs/guide/verdicts.md.
+var holdWords = []string{"traced", "frozen", "log", "starved", "crowd", "brake"}
 
 // Incidents returns the incidents of what target names since a moment, newest first, at most n (0: all that are kept).
 // Those of services that are no more are found by their exact name.

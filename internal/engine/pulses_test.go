@@ -188,3 +188,20 @@ func TestGivenUpIsKept(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// TestHeldIsShown: who asks for the status of what is late and lives is told so.
+func TestHeldIsShown(t *testing.T) {
+	s := newStage(t)
+	if a := s.instance(s.web); a.Why != "" || a.Pulse == nil {
+		t.Fatalf("%+v", a)
+	}
+	for s.web.pulse.readAt != 0 && s.web.pulse.readAt > s.mono {
+		s.pass(50*time.Millisecond, 0)
+	}
+	slots, _ := s.slots(s.web)
+	s.web.pulse.looking = false
+	s.heed(s.web, s.web.pulse.watch.Looked(s.mono, slots, "", []judge.Look{{Index: 1, At: s.mono, State: 't', Traced: true}}))
+	if a := s.instance(s.web); a.Why != `"indexer" is late, and held: traced` || a.State != api.Running {
+		t.Errorf("%+v, pulse %+v", a, a.Pulse)
+	}
+}

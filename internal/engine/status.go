@@ -70,11 +70,10 @@ func (e *Engine) instance(in *inst) api.Instance {
 	}
 	if in.pulse.watch != nil {
 		e.read(in)
-		a.Pulse = e.worst(in)
-	}
-	if in.pulse.watch != nil {
-		e.read(in)
-		a.Pulse = e.worst(in)
+		held := ""
+		if a.Pulse, held = e.worst(in); held != "" && (a.Why == "" || a.Why == in.status) {
+			a.Why = held
+		}
 	}
 	if u.Phase == unit.Killing {
 		for _, m := range in.refusing {

@@ -56,7 +56,7 @@ func signalHint(a *api.Incident) string {
 	case crashed(a):
 		return "For a core next time: limits.core = \"unlimited\"."
 	case a.Signal == "KILL":
-		return "Somebody sent that (kill, `stay signal`, `stay drill`), or the kernel did for want of memory where stay could not see it."
+		return "Somebody sent that (kill, `stay signal`, `stay drill`), or the kernel did: at limits.cpu_time, or for want of memory where stay could not see it."
 	}
 	return ""
 }
