@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/stay/api"
 	"example.com/stay/internal/capture"
@@ -38,6 +40,9 @@ const outputWait = 300 * time.Millisecond
 
 // lastOutput is how many lines of output an incident keeps.
 const lastOutput = 20
+
+// lastOutputLine is how much of each, in bytes: what a service writes can be long, and take six times its length in a file.
+const lastOutputLine = 1 << 10
 
 func newClerk(log *slog.Logger) *clerk { return &clerk{queue: make(chan *draft, clerkQueue), log: log} }
 
@@ -110,10 +115,26 @@ func (c *clerk) complete(d *draft) {
 	}
 	if lines, err := c.logs.Tail(a.Name, lastOutput); err == nil {
 		for _, l := range lines {
-			a.Log = append(a.Log, l.Text)
+			a.Log = append(a.Log, cutLine(l.Text, lastOutputLine))
 		}
 	}
 	if c.store != nil {
 		a.Today = c.store.Count(a.Name, a.Cause, a.Time) + 1
 	}
+}
+
+// cutLine is the beginning of a line, most bytes at most, and no half character.
+func cutLine(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	const more = "…"
+	text = text[:most-len(more)]
+	for len(text) > 0 {
+		if r, n := utf8.DecodeLastRuneInString(text); r != utf8.RuneError || n != 1 {
+			break
+		}
+		text = text[:len(text)-1]
+	}
+	return strings.Clone(text) + more
 }

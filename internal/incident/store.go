@@ -73,9 +73,12 @@ func (s *Store) Write(a *api.Incident) error {
 	return nil
 }
 
+// temporary is the name of an incident that is being written. There is one writer, so what one that died has left is written
+// over by the next.
+const temporary = ".new"
+
 // writeFile writes a file that is whole when it has its name.
 func writeFile(at int, name string, data []byte) error {
-	temporary := "." + name
 	_ = unix.Unlinkat(at, temporary, 0)
 	fd, err := unix.Openat(at, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o640)
 	if err != nil {

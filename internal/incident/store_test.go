@@ -207,3 +207,20 @@ func FuzzID(f *testing.F) {
 		}
 	})
 }
+
+// TestHalfWritten: what a daemon that was killed has left half written is no incident, and does not pile up.
+func TestHalfWritten(t *testing.T) {
+	s, dir := open(t)
+	if err := os.WriteFile(filepath.Join(dir, temporary), []byte(`{"na`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := put(t, s, "web", api.CauseExit, 0)
+	list, err := s.List(Filter{})
+	if err != nil || len(list) != 1 || list[0].ID != a.ID {
+		t.Errorf("%s, %v", ids(list), err)
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 1 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
