@@ -94,7 +94,8 @@ func (k *sink) wrote() {
 
 func (k *sink) setPolicy(p Policy) {
 	k.mu.Lock()
-	k.policy = Policy{MaxSize: max(p.MaxSize, 0), Keep: max(p.Keep, 0), Timestamps: p.Timestamps}
+	p.MaxSize, p.Keep = max(p.MaxSize, 0), max(p.Keep, 0)
+	k.policy = p
 	k.mu.Unlock()
 }
 

@@ -27,9 +27,13 @@ type Options struct {
 
 // Policy says how the output of one name is kept.
 type Policy struct {
-	MaxSize    int64 // bytes a file may have before it is rotated; 0 = it never is
-	Keep       int   // rotated files kept; 0 = a full file is deleted
-	Timestamps bool  // each line starts with its time
+	MaxSize     int64         // bytes a file may have before it is rotated; 0 = any number
+	RotateEvery time.Duration // its age at which it is; 0 = any age
+	Keep        int           // rotated files kept; 0 = a full file is deleted
+	MaxAge      time.Duration // of its last line, at which a rotated file is deleted; 0 = any age
+	Compress    bool          // rotated files are compressed, but for the youngest
+	Timestamps  bool          // each line starts with its time
+	Drop        bool          // what cannot be written is dropped and counted; else it waits in the pipe
 }
 
 // A Store is the log directory and all that is written to it. Its methods may be called from many goroutines.

@@ -250,5 +250,7 @@ func dupOf(f *os.File) (int, error) {
 }
 
 func policy(sp *spec.Service) capture.Policy {
-	return capture.Policy{MaxSize: sp.Log.MaxSize, Keep: sp.Log.Keep, Timestamps: sp.Log.Timestamps}
+	l := &sp.Log
+	return capture.Policy{MaxSize: l.MaxSize, RotateEvery: l.RotateEvery, Keep: l.Keep, MaxAge: l.MaxAge, Compress: l.Compress,
+		Timestamps: l.Timestamps, Drop: l.Full == spec.FullDrop}
 }

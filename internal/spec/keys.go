@@ -18,7 +18,7 @@ func newService() *Service {
 		Restart: Restart{When: RestartAlways, Step: 100 * time.Millisecond, MaxDelay: 30 * time.Second, Factor: 2,
 			Jitter: 0.1, Stable: 10 * time.Second},
 		Success: []Success{{Code: 0}},
-		Log:     Log{MaxSize: 10e6, Keep: 10, Timestamps: true},
+		Log:     Log{MaxSize: 10e6, Keep: 10, Timestamps: true, Compress: true, Full: FullWait, Stderr: StderrMerge},
 		Hang:    Hang{DumpWait: time.Second},
 	}
 }
@@ -238,12 +238,55 @@ var logKeys = []serviceKey{
 		set:     func(d *draft, v slot) { assign(&d.Log.Timestamps, v.boolean) },
 		get:     func(s *Service) any { return s.Log.Timestamps },
 	},
+	{
+		Key: Key{Path: "log.rotate_every", Type: "duration",
+			Doc: `The log file is rotated with the first line that comes when it is this old; "": only by size.`},
+		example: `"1d"`,
+		also:    []string{"rotate", "rotate_age"},
+		set:     func(d *draft, v slot) { assign(&d.Log.RotateEvery, v.optionalSpan) },
+		get:     func(s *Service) any { return shownSpan(s.Log.RotateEvery) },
+	},
+	{
+		Key: Key{Path: "log.max_age", Type: "duration",
+			Doc: `Old log files are deleted when their last line is this old; "": only keep counts.`},
+		example: `"30d"`,
+		set:     func(d *draft, v slot) { assign(&d.Log.MaxAge, v.optionalSpan) },
+		get:     func(s *Service) any { return shownSpan(s.Log.MaxAge) },
+	},
+	{
+		Key:     Key{Path: "log.compress", Type: "boolean", Doc: "Old log files are compressed (zstd), all but the youngest."},
+		example: "true",
+		set:     func(d *draft, v slot) { assign(&d.Log.Compress, v.boolean) },
+		get:     func(s *Service) any { return s.Log.Compress },
+	},
+	choiceKey("log.full", "When the log cannot be written (disk full): wait, and the service waits on its pipe, or drop lines and count them.",
+		[]LogFull{FullWait, FullDrop}, func(s *Service) *LogFull { return &s.Log.Full }),
+	{
+		Key: Key{Path: "log.stderr", Type: `"merge" or "split"`,
+			Doc: "Whether stderr goes into the same file; split is not in this version."},
+		example: `"merge"`,
+		set: func(d *draft, v slot) {
+			if v.node.kind == stringKind && v.node.text == string(StderrSplit) {
+				v.later(v.node.text)
+				return
+			}
+			assign(&d.Log.Stderr, func() (LogStderr, bool) { return choice(v, StderrMerge) })
+		},
+		get: func(s *Service) any { return string(s.Log.Stderr) },
+	},
+	{
+		Key:     Key{Path: "log.syslog", Type: "boolean", Doc: "Whether the lines go to syslog too; true is not in this version."},
+		example: "false",
+		set: func(d *draft, v slot) {
+			if v.node.kind == boolKind && v.node.text == "true" {
+				v.later(v.node.text)
+				return
+			}
+			assign(&d.Log.Syslog, v.boolean)
+		},
+		get: func(s *Service) any { return s.Log.Syslog },
+	},
 	laterKey("log.file", "Where the log is written."),
-	laterKey("log.max_age", "How long old log files are kept."),
-	laterKey("log.compress", "Compress old log files."),
-	laterKey("log.stderr", "Keep stderr in the same file or in one of its own."),
-	laterKey("log.syslog", "Send the lines to syslog too."),
-	laterKey("log.full", "Wait or drop lines when the disk cannot keep up."),
 }
 
 // laterKeys are the keys and tables that this version refuses.

@@ -235,12 +235,36 @@ type Sandbox struct {
 	Chroot          string `json:"chroot,omitzero"`
 }
 
-// Log says how output is kept.
+// Log says how output is kept. Its fields are always written in full: what is not there is as in newService.
 type Log struct {
-	MaxSize    int64 `json:"max_size"`   // bytes until rotation; default 10 MB; 0 = never
-	Keep       int   `json:"keep"`       // old files kept; default 10
-	Timestamps bool  `json:"timestamps"` // default true
+	MaxSize     int64         `json:"max_size"`     // bytes until rotation; default 10 MB; 0 = never
+	RotateEvery time.Duration `json:"rotate_every"` // age of the file at which it is rotated; 0 = never
+	Keep        int           `json:"keep"`         // old files kept; default 10
+	MaxAge      time.Duration `json:"max_age"`      // age of its last line at which an old file is deleted; 0 = never
+	Compress    bool          `json:"compress"`     // old files but the youngest are compressed; default true
+	Timestamps  bool          `json:"timestamps"`   // default true
+	Full        LogFull       `json:"full"`         // default wait
+	Stderr      LogStderr     `json:"stderr"`       // default merge
+	Syslog      bool          `json:"syslog"`       // the lines go to syslog too
 }
+
+// LogFull is what becomes of output that cannot be written.
+type LogFull string
+
+// What becomes of output that cannot be written.
+const (
+	FullWait LogFull = "wait" // it stays in the pipe, on which the service waits
+	FullDrop LogFull = "drop" // it is lost, and counted
+)
+
+// LogStderr is where stderr goes.
+type LogStderr string
+
+// Where stderr goes.
+const (
+	StderrMerge LogStderr = "merge" // where stdout goes
+	StderrSplit LogStderr = "split" // into a file of its own
+)
 
 // Hang says what to do with a process that hangs, before it is stopped.
 type Hang struct {
