@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +20,7 @@ import (
 
 // source lets spec see the machine.
 func source() spec.Source {
-	return spec.Source{ReadFile: os.ReadFile, Glob: filepath.Glob, Environ: os.Environ(), CPUs: runtime.NumCPU()}
+	return spec.Source{ReadFile: os.ReadFile, Glob: filepath.Glob, Environ: os.Environ(), CPUs: runtime.NumCPU(), Zone: zone}
 }
 
 // load reads a configuration and refuses circles in it.
@@ -137,6 +138,14 @@ func check(file string) report {
 		r.Errors = append(r.Errors, reportError(e))
 	}
 	return r
+}
+
+// zone is a time zone by name; the machine's own for "".
+func zone(name string) (*time.Location, error) {
+	if name == "" {
+		return time.Local, nil
+	}
+	return time.LoadLocation(name)
 }
 
 // logsMain prints log files of a daemon that does not run.

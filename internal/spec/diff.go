@@ -54,14 +54,15 @@ func compare(old, new *Service) Change {
 		c.Action = ActionAdd
 		return c
 	}
-	for i := range serviceKeys {
-		k := &serviceKeys[i]
+	keys := keysOf(new)
+	for i := range keys {
+		k := &keys[i]
 		if k.get != nil && literal(k.get(old)) != literal(k.get(new)) {
 			c.Keys = append(c.Keys, k.Path)
 		}
 	}
 	switch {
-	case old.Hash() != new.Hash():
+	case old.Hash() != new.Hash(), (old.Job == nil) != (new.Job == nil):
 		c.Action = ActionRestart
 	case len(c.Keys) > 0 || old.Transient != new.Transient || old.Leaving != new.Leaving:
 		c.Action = ActionChange

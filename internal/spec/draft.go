@@ -19,6 +19,7 @@ type draft struct {
 	commandKey slot
 	environment
 	pulse pulseDraft
+	job   jobDraft
 	delay *slot // restart.delay, where it was written
 	refs  []ref // other services, by all keys
 	cpus  int   // what instances = "cpu" means
@@ -44,13 +45,14 @@ func (d *draft) finish(errs *problems, out *outside) *Service {
 	case d.command != nil:
 		d.Command = d.splitCommand(errs)
 	case !d.partial:
-		errs.add(d.at, `add command = "program arguments"`, "service %q: no command", d.Name)
+		errs.add(d.at, `add command = "program arguments"`, "%s %q: no command", d.what(), d.Name)
 	}
 	if d.Directory == "" && d.at.doc != nil {
 		d.Directory = path.Dir(d.at.doc.file)
 	}
 	d.Env = d.environment.join(errs, out)
 	d.Pulse = d.pulse.finish(errs)
+	d.Job = d.job.finish(d, errs, out)
 	if r := &d.Restart; d.delay != nil && r.Delay > r.MaxDelay {
 		errs.add(d.delay.node.at, "raise restart.max_delay, or lower it", "key %q: %s is more than max_delay, %s", d.delay.Path,
 			formatDuration(r.Delay), formatDuration(r.MaxDelay))
@@ -61,10 +63,18 @@ func (d *draft) finish(errs *problems, out *outside) *Service {
 	}
 	for _, r := range d.refs {
 		if r.name == d.Name {
-			errs.add(r.at, "take it out of "+r.key, "service %q: %s names itself", d.Name, r.key)
+			errs.add(r.at, "take it out of "+r.key, "%s %q: %s names itself", d.what(), d.Name, r.key)
 		}
 	}
 	return &d.Service
+}
+
+// what is the word for it in messages.
+func (d *draft) what() string {
+	if d.job.Job != nil {
+		return "job"
+	}
+	return "service"
 }
 
 // splitCommand returns the words of the command.

@@ -135,6 +135,9 @@ func (b *branch[D]) suggest(root *branch[D], name string) string {
 	if full := root.find(func(k *branch[D]) bool { return k.key != nil && slices.Contains(k.key.also, name) }); full != "" {
 		return fmt.Sprintf("did you mean %q?", full)
 	}
+	if b == any(serviceTree) && jobOnly[name] {
+		return "it is a key of a job: write [job.NAME] above it"
+	}
 	if near := nearest(name, b.names); near != "" {
 		return fmt.Sprintf("did you mean %q?", join(b.path, near))
 	}

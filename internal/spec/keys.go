@@ -299,14 +299,3 @@ var laterKeys = []serviceKey{
 	laterKey("listen", "Sockets that are opened for it."),
 	laterKey("accept", "How connections are given to it."),
 }
-
-// jobKeys declares what a job has beside the keys of a service.
-var jobKeys = []serviceKey{
-	laterKey("every", "The time from the end of a run to the next start."),
-	laterKey("cron", "When it runs, as in crontab(5)."),
-	laterKey("timezone", "The time zone cron is read in."),
-	laterKey("overlap", "What happens when a run is due and the last one is not over."),
-	laterKey("catch_up", "Whether a run that was missed is made up for."),
-	laterKey("timeout", "A run that takes longer is stopped."),
-	laterKey("jitter", "Spreads the starts."),
-}

@@ -104,9 +104,7 @@ func (l *loader) tables(root *node, included, whole bool) {
 			}
 		case "job":
 			if l.isTable(f) {
-				for _, job := range f.value.fields {
-					l.errs.add(job.at, "", "job %q: not in this version", job.name)
-				}
+				l.jobs(f.value, whole)
 			}
 		case "stay", "defaults":
 			if included {
@@ -142,7 +140,7 @@ func (l *loader) services(table *node, whole bool) {
 				"service %q: expected a table, found %s", f.name, f.value.describe())
 			continue
 		}
-		d := l.define(f.name, f.at)
+		d := l.define("service", f.name, f.at)
 		if l.defaults != nil {
 			serviceTree.read(nil, serviceTree, l.defaults, d)
 		}
@@ -151,14 +149,31 @@ func (l *loader) services(table *node, whole bool) {
 	}
 }
 
-// define begins a service, and complains about its name.
-func (l *loader) define(name string, at place) *draft {
+// jobs reads the table [job].
+func (l *loader) jobs(table *node, whole bool) {
+	for _, f := range table.fields {
+		if f.value.kind != tableKind {
+			l.errs.add(f.at, "write [job.NAME] above the keys of a job", "job %q: expected a table, found %s", f.name, f.value.describe())
+			continue
+		}
+		d := l.define("job", f.name, f.at)
+		if l.defaults != nil {
+			serviceTree.read(nil, serviceTree, l.defaults, d)
+		}
+		d.makeJob()
+		jobTree.read(&l.errs, jobTree, f.value, d)
+		d.partial = d.partial || !whole
+	}
+}
+
+// define begins a service or a job, and complains about its name.
+func (l *loader) define(what, name string, at place) *draft {
 	d := newDraft(name, at, &l.out.Source)
 	if problem, hint := checkName(name); problem != "" {
-		l.errs.add(at, hint, "service %q: %s", name, problem)
+		l.errs.add(at, hint, "%s %q: %s", what, name, problem)
 	}
 	if first, ok := l.first[name]; ok {
-		l.errs.add(at, "rename one of them", "service %q: already defined at %s", name, first)
+		l.errs.add(at, "rename one of them", "%s %q: already defined at %s", what, name, first)
 	} else {
 		l.first[name] = at
 	}

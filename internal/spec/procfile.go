@@ -24,7 +24,7 @@ func (l *loader) procfile(doc *document) {
 			l.errs.add(at, "for example: web: bin/serve --port 8080", "%q is not a name and a command", shorten(line))
 			continue
 		}
-		d := l.define(name, at)
+		d := l.define("service", name, at)
 		d.files = []fileRef{env}
 		d.shell = true
 		d.put(&l.errs, "command", &node{kind: stringKind, at: at, text: command})
@@ -32,8 +32,10 @@ func (l *loader) procfile(doc *document) {
 }
 
 // put sets one key by its path, for what is not written as TOML.
-func (d *draft) put(errs *problems, path string, value *node) {
-	b := serviceTree
+func (d *draft) put(errs *problems, path string, value *node) { d.set(errs, serviceTree, path, value) }
+
+// set is put for a key of one tree.
+func (d *draft) set(errs *problems, b *branch[*draft], path string, value *node) {
 	for part := range strings.SplitSeq(path, ".") {
 		b = b.kids[part]
 	}

@@ -151,8 +151,9 @@ const Hidden = "(hidden)"
 // and under "env" stands the whole environment, where values are Hidden unless they were inherited from the daemon.
 func (s *Service) Settings() map[string]any {
 	out := map[string]any{}
-	for i := range serviceKeys {
-		k := &serviceKeys[i]
+	keys := keysOf(s)
+	for i := range keys {
+		k := &keys[i]
 		if k.get == nil || k.secret {
 			continue
 		}

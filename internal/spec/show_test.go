@@ -94,12 +94,13 @@ func TestKeys(t *testing.T) {
 		"stay.kill_brake": "", "stay.old_tables[].action": `"kill"`, "service.*.check[].every": `"10s"`, "service.*.pulse.slots": "31",
 		"service.*.hang.dump_wait": `"1s"`, "service.*.fd_store": "0", "service.*.silence": "",
 		"service.*.env_inherit": `["PATH", "HOME", "LANG", "TZ"]`, "stay.fork_rate": `"200/s"`, "service.*.limits.core": "", "defaults": "",
+		"job.*.every": "", "job.*.overlap": `"skip"`, "job.*.catch_up": "false",
 	} {
 		if k, ok := seen[path]; !ok || k.Default != def || k.Later {
 			t.Errorf("%s is %+v, want the default %q", path, k, def)
 		}
 	}
-	for _, path := range []string{"service.*.reload", "stay.pid_file", "job.*.every", "service.*.stop.command", "service.*.limits.memory"} {
+	for _, path := range []string{"service.*.reload", "stay.pid_file", "service.*.stop.command", "service.*.limits.memory"} {
 		if !seen[path].Later {
 			t.Errorf("%s is not refused", path)
 		}

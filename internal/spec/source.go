@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Source is the only way from here to the outside: Load reads what it names and nothing else, so that it can be run
@@ -16,6 +17,8 @@ type Source struct {
 	ReadFile func(path string) ([]byte, error)
 	// Glob returns the existing files that match the absolute pattern, in any order.
 	Glob func(pattern string) ([]string, error)
+	// Zone returns a time zone by its name in the tz database; "" is the machine's own. Nil: times are not checked.
+	Zone func(name string) (*time.Location, error)
 	// Environ is the daemon's own environment as NAME=VALUE, what env_inherit takes from.
 	Environ []string
 	// CPUs is what instances = "cpu" means; below 1 it counts as 1.

@@ -15,6 +15,7 @@ type Transient struct {
 	StartTimeout string // as the key start_timeout
 	StopTimeout  string // as the key stop.timeout
 	Pulse        string // as the key pulse
+	Every        string // as the key every of a job: then it is one
 	Command      []string
 	Env          []string // NAME=VALUE, on top of what is inherited
 	Environ      []string // the daemon's own environment
@@ -33,6 +34,10 @@ func NewTransient(t Transient) (*Service, Errors) {
 		errs.add(place{}, hint, "service %q: %s", t.Name, problem)
 	}
 	d.Directory = "/"
+	if t.Every != "" {
+		d.makeJob()
+		d.set(&errs, jobTree, "every", &node{kind: stringKind, text: t.Every})
+	}
 	for _, key := range []struct{ path, value string }{
 		{"directory", t.Directory}, {"user", t.User}, {"restart.when", t.Restart}, {"ready", t.Ready},
 		{"start_timeout", t.StartTimeout}, {"stop.timeout", t.StopTimeout}, {"pulse", t.Pulse},

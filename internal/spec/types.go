@@ -87,6 +87,8 @@ type Service struct {
 	Hang    Hang          `json:"hang,omitzero"`     //
 	FDStore int           `json:"fd_store,omitzero"` // descriptors that it may store, 0…64
 
+	Job *Job `json:"job,omitzero"` // nil: a service that is to run always
+
 	// Set by later versions; the state machine knows it already.
 	Reload Signal `json:"reload,omitzero"` // 0: no reload
 }
