@@ -36,6 +36,16 @@ type Instance struct {
 	Status     string    `json:"status,omitzero"`   // last STATUS= text of the service
 	Refusing   []Process `json:"refusing,omitzero"` // who is still there after SIGKILL
 	Pulse      *Pulse    `json:"pulse"`
+	Next       time.Time `json:"next,omitzero"`     // of a job: when it runs again by itself
+	LastRun    *LastRun  `json:"last_run,omitzero"` // of a job; nil before the first
+}
+
+// A LastRun is what came of the last run of a job.
+type LastRun struct {
+	OK     bool      `json:"ok"`
+	Result string    `json:"result"` // a phrase: "exit code 0 after 2.3s"
+	Ended  time.Time `json:"ended"`
+	TookMS int64     `json:"took_ms"`
 }
 
 // A Process names one process of a tree.
@@ -109,6 +119,7 @@ type Run struct {
 	StartTimeout string   `json:"start_timeout,omitzero"` // as the key start_timeout
 	StopTimeout  string   `json:"stop_timeout,omitzero"`  // as the key stop.timeout
 	Pulse        string   `json:"pulse,omitzero"`         // as the key pulse: a limit
+	Every        string   `json:"every,omitzero"`         // as the key every of a job: it runs again and again
 	Env          []string `json:"env,omitzero"`           // NAME=VALUE, on top of what env_inherit gives
 	NoWait       bool     `json:"no_wait,omitzero"`
 }

@@ -18,6 +18,7 @@ const (
 	CauseDependency   Cause = "dependency"    // something it needs was lost
 	CauseOperator     Cause = "operator"      // somebody asked for it; see By
 	CauseChanged      Cause = "apply"         // an apply changed what it was started with
+	CauseRunTimeout   Cause = "run-timeout"   // a run of a job took longer than its timeout
 	CauseKeeper       Cause = "keeper"        // the keeper was dead when it ended: there is no status
 )
 

@@ -41,6 +41,7 @@ func engineMain(args []string) int {
 		Version:   api.Version,
 		Fresh:     *fresh,
 		Load:      k.load,
+		Zone:      zone,
 		Only:      list(k.only),
 		MemoryDir: k.memory,
 		Socket:    filepath.Join(k.runtimeDir, socketName),

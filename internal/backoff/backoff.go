@@ -113,13 +113,23 @@ func spread(d, limit time.Duration, share float64, seed uint64) time.Duration {
 	return within(v, limit)
 }
 
-// signed maps a seed to −1…1, evenly. FNV alone leaves seeds of neighbouring generations close together, so the bits are
-// mixed by the finalizer of SplitMix64 (Steele, Lea, Flood 2014) first.
-func signed(seed uint64) float64 {
+// Jitter is a part of d, at least 0 and less than d, evenly over seeds.
+func Jitter(d time.Duration, seed uint64) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(mixed(seed) % uint64(d))
+}
+
+// signed maps a seed to −1…1, evenly.
+func signed(seed uint64) float64 { return float64(mixed(seed)>>11)/(1<<52) - 1 }
+
+// mixed is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): FNV alone leaves seeds of neighbouring generations close
+// together.
+func mixed(seed uint64) uint64 {
 	seed = (seed ^ seed>>30) * 0xbf58476d1ce4e5b9
 	seed = (seed ^ seed>>27) * 0x94d049bb133111eb
-	seed ^= seed >> 31
-	return float64(seed>>11)/(1<<52) - 1
+	return seed ^ seed>>31
 }
 
 // within is v cut to 0…limit. A float64 beyond the range of int64 must not be converted: the result is up to the machine.

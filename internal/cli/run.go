@@ -42,6 +42,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.StringVar(&r.User, "user", "", "the user to run as (default: the daemon's)")
 	f.StringVar(&r.Restart, "restart", "", "when to restart: always, on-failure or never (default: always)")
 	f.StringVar(&r.Ready, "ready", "", "when it is ready: exec, notify, fd:N or after:2s (default: exec)")
+	f.StringVar(&r.Every, "every", "", "run it again and again: the time from the end of a run to the next start, as 10s")
 	f.StringVar(&r.Pulse, "pulse", "", "the longest silence of its pulse that is no hang, as 30s (default: it has none)")
 	f.StringVar(&r.StartTimeout, "start-timeout", "", "how long it may take to get ready, as 60s")
 	f.BoolVar(&r.NoWait, "no-wait", false, "with -d: do not wait until it is ready")

@@ -25,6 +25,7 @@ func (e *Engine) become(cfg *spec.Config, a agenda) error {
 		e.rejudge(in)
 	}
 	e.followTables()
+	e.planAll()
 	e.carryOut()
 	return nil
 }
@@ -109,7 +110,7 @@ func (e *Engine) startNeeds(i int) {
 // startDown starts what is not wanted; what is goes on as it was.
 func (e *Engine) startDown(in *inst) {
 	if in.u.Want == unit.Down {
-		e.step(in, unit.Event{Kind: unit.Start})
+		e.step(in, in.asPlanned())
 	}
 }
 

@@ -226,6 +226,9 @@ func (e *Engine) forgetInst(in *inst) {
 	e.busy -= busy(in.u)
 	e.heap.set(in, 0)
 	e.unqueue(in)
+	if in.plan != nil {
+		e.unplan(in)
+	}
 	e.handIn(in)
 	if in.pulse.watch != nil {
 		e.unwatch(in)
@@ -263,7 +266,7 @@ func (e *Engine) dropServices() {
 // Run makes a transient service and starts it.
 func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 	sp, errs := spec.NewTransient(spec.Transient{Name: r.Name, Directory: r.Directory, User: r.User, Restart: r.Restart, Ready: r.Ready,
-		StartTimeout: r.StartTimeout, StopTimeout: r.StopTimeout, Pulse: r.Pulse, Command: r.Command, Env: r.Env, Environ: environ()})
+		StartTimeout: r.StartTimeout, StopTimeout: r.StopTimeout, Pulse: r.Pulse, Every: r.Every, Command: r.Command, Env: r.Env, Environ: environ()})
 	if len(errs) > 0 {
 		return api.Result{}, refuse("bad-request", errs.Error(), "")
 	}

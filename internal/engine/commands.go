@@ -190,7 +190,7 @@ func (e *Engine) startList(list []*inst) []*inst {
 	for _, i := range e.graph.Order() {
 		if want[i] && !own[i] && !anyWanted(e.services[i]) {
 			for _, in := range e.services[i].insts {
-				e.step(in, unit.Event{Kind: unit.Start})
+				e.step(in, in.asPlanned())
 			}
 			e.settleGraph()
 		}

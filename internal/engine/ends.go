@@ -39,6 +39,8 @@ func (e *Engine) generationEnded(in *inst, before unit.Unit) {
 	switch {
 	case neverWas && (byOrder || before.Reason == unit.ByOperator || before.Reason == unit.Changed):
 		return // it was called off before there was anything
+	case in.svc.spec.Job != nil && u.Last.Gen == before.Gen && u.Last.Good(in.svc.spec.Success):
+		return // a run, and no death
 	case e.daemon.Mode == goingDown && before.Reason == unit.ByOperator && !x.escalated:
 		return // all of it ends: `stay down` explains that
 	}
@@ -126,7 +128,7 @@ var causes = map[unit.Reason]api.Cause{
 	unit.NoReason: api.CauseExit, unit.ByOperator: api.CauseOperator, unit.ExitCode: api.CauseExit, unit.Signalled: api.CauseSignal,
 	unit.SpawnError: api.CauseExec, unit.StartTimeout: api.CauseStartTimeout, unit.Hang: api.CauseHang, unit.Probe: api.CauseCheck,
 	unit.OverLimit: api.CauseOverLimit, unit.Dependency: api.CauseDependency, unit.ByItself: api.CauseExit,
-	unit.KeeperDeath: api.CauseKeeper, unit.Changed: api.CauseChanged,
+	unit.KeeperDeath: api.CauseKeeper, unit.Changed: api.CauseChanged, unit.RunTimeout: api.CauseRunTimeout,
 }
 
 // delayOf is the wait before the next generation in ms; −1: there will be none.

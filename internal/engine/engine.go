@@ -32,6 +32,7 @@ type Options struct {
 	Log       *slog.Logger                         //
 	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
 	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
+	Zone      func(string) (*time.Location, error) // a time zone by its name, from memory: Load has asked for it before; "" is the machine's own
 	NewKeeper func(conn int) error                 // starts a keeper that adopts, with its end of the connection; nil: the engine leaves with its keeper
 	Fault     func(at string)                      // for tests: called before and after each message is sent, and after each is received; nil: nobody
 }
@@ -59,6 +60,8 @@ type Engine struct {
 	unready    []*service         // without a ready instance, and needed by somebody
 	heap       deadlines
 	readings   deadlines // when to read signs of life
+	plans      deadlines // when jobs with times look at the clock
+	jobTimes   *jobTimes
 	judge      *judge.Judge
 	alive      aliveMark
 	slotList   []judge.Slot // scratch of slots
@@ -128,6 +131,7 @@ func newEngine(o Options) *Engine {
 		loop:     make(chan struct{}),
 		heap:     unitDeadlines(),
 		readings: readings(),
+		plans:    plans(),
 		alive:    aliveMark{fd: -1},
 		clerk:    newClerk(o.Log),
 	}
@@ -253,6 +257,7 @@ func (e *Engine) batch() {
 func (e *Engine) flushTouched() {
 	for i := 0; i < len(e.touched); i++ {
 		e.hearEarly(e.touched[i])
+		e.tendJob(e.touched[i])
 		e.tendChecks(e.touched[i]) // what a check runs is killed before the instance is touched
 		e.flush(e.touched[i])
 	}

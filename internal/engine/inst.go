@@ -77,6 +77,7 @@ type inst struct {
 	pulse     pulse
 	ending
 	checking *checking // nil: nothing is asked
+	plan     *plan     // of a job with a cron line; else nil
 
 	pending      *draft // an incident that waits for the birth of the next generation
 	lastCause    api.Cause
@@ -221,5 +222,6 @@ func (e *Engine) sendOrder(in *inst, m *keeper.Message, fds ...int) {
 func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
 		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict, Told: in.pulse.told,
-		Asked: in.pulse.asked, Beats: in.pulse.watchdog.State != judge.Free})
+		Asked: in.pulse.asked, Beats: in.pulse.watchdog.State != judge.Free,
+		Plan: in.planned()})
 }

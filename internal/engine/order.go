@@ -129,6 +129,12 @@ func (e *Engine) status(s *service) graph.Status {
 		}
 	}
 	st.Ready = wanted > 0 && ready > 0 && ready == s.spec.Instances
+	if s.spec.Job != nil { // who needs it needs what it has done
+		done := len(s.insts) > 0 && s.insts[0].u.Done
+		st.Ready, st.Settled = done, done || settled
+		s.gone = false
+		return st
+	}
 	st.Settled = st.Ready || settled
 	s.gone = wanted == 0 || alive == 0 || e.lostTo(s) // what it needs is lost: so is it, to who needs it
 	e.noteUnready(s, ready > 0)

@@ -57,6 +57,8 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.reconcile(rows)
 	e.watchAll()
 	e.followTables()
+	e.jobTimes = openJobTimes(e.cfg.Daemon.StateDir, e.log)
+	e.planAll()
 	e.startWanted(rows, first)
 	text := "engine started"
 	if e.about.Engines > 1 {
@@ -230,6 +232,9 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 			in.lastPid, in.verdict, in.pulse.told = r.record.LastPid, r.record.Verdict, r.record.Told
 			e.restoreWatchdog(in, &r.record)
 			in.errno, in.reloading = r.record.Errno, r.record.Reloading
+			if p := r.record.Plan; p != nil {
+				in.plan = &plan{line: p.Line, state: p.State, heapIndex: -1}
+			}
 			in.svc.unready = max(in.svc.unready, r.record.Unready)
 			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)
 		} else {
@@ -348,7 +353,7 @@ func (e *Engine) startWanted(rows map[string]*rowIn, first bool) {
 		}
 		for _, in := range s.insts {
 			if r := rows[in.name]; !in.leaver && (r == nil || !r.known && in.u.Phase == unit.Idle) {
-				e.step(in, unit.Event{Kind: unit.Start})
+				e.step(in, in.asPlanned())
 				in.asked, in.stored = false, unit.Up // the next engine would start it too
 			}
 		}

@@ -75,6 +75,9 @@ func (e *Engine) instance(in *inst) api.Instance {
 			a.Why = held
 		}
 	}
+	if in.svc.spec.Job != nil {
+		a.Next, a.LastRun = e.next(in), e.lastRun(in)
+	}
 	if u.Phase == unit.Killing {
 		for _, m := range in.refusing {
 			a.Refusing = append(a.Refusing, api.Process{Pid: m.Pid, Comm: m.Comm, State: m.State, Where: m.Wchan})
@@ -103,10 +106,13 @@ func state(in *inst) api.State {
 	case unit.Failed:
 		return api.Failed
 	}
-	if u.Want != unit.Down {
-		return api.Done
+	switch {
+	case u.Want == unit.Down:
+		return api.Stopped
+	case in.timed():
+		return api.Waiting
 	}
-	return api.Stopped
+	return api.Done
 }
 
 // Show returns the effective settings of a service, secrets hidden.

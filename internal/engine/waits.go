@@ -103,6 +103,8 @@ func (e *Engine) hopeless(s *service) string {
 func reached(w *wait, in *inst) (there bool, failed string) {
 	u := in.u
 	switch {
+	case in.svc.spec.Job != nil && !w.forEnd():
+		return ranOnce(w, in)
 	case w.forEnd():
 		return u.Phase == unit.Idle && u.Want == unit.Down || w.verb == api.Wait && !u.HasProcess() && u.Phase != unit.Backoff && u.Phase != unit.Blocked, ""
 	case u.Phase == unit.Ready && (u.Gen > w.from[in] || w.verb == api.Wait):
@@ -117,6 +119,29 @@ func reached(w *wait, in *inst) (there bool, failed string) {
 		return false, endPhrase(u.Last)
 	}
 	return false, ""
+}
+
+// ranOnce is reached for a job: who starts one waits for the end of the run, who waits for one, until it is planned or has
+// done what it is for.
+func ranOnce(w *wait, in *inst) (there bool, failed string) {
+	u := in.u
+	switch {
+	case in.parked != "":
+		return false, "internal error: " + firstLine(in.parked)
+	case u.Want == unit.Down && u.Phase == unit.Idle:
+		return false, "it was stopped meanwhile"
+	case w.verb != api.Wait && in.svc.spec.Job.Every > 0 && u.Phase == unit.Ready && u.Gen > w.from[in]: // it is on its way
+		return true, ""
+	case w.verb == api.Wait && (!in.svc.spec.Job.Once() || u.Done):
+		return true, ""
+	case u.HasProcess() || u.Phase == unit.Blocked || w.verb != api.Wait && u.Last.Gen <= w.from[in]:
+		return false, ""
+	case u.Last.Good(in.svc.spec.Success):
+		return true, ""
+	case u.Phase == unit.Backoff && in.svc.spec.Restart.When != spec.RestartNever: // it is tried again
+		return false, ""
+	}
+	return false, endPhrase(u.Last)
 }
 
 // publish tells waiting clients and readers of events what became of an instance.

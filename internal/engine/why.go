@@ -24,11 +24,17 @@ func (e *Engine) why(in *inst) string {
 	case unit.Blocked:
 		return "waiting for " + e.waitsFor(in)
 	case unit.Backoff:
+		if in.svc.spec.Job != nil {
+			return e.whyResting(in)
+		}
 		if in.queued {
 			return endPhrase(u.Last) + ", waiting its turn: many crashed at once"
 		}
 		return endPhrase(u.Last) + ", retry in " + short(max(0, u.Deadline.Sub(e.now)))
 	case unit.Failed:
+		if in.timed() {
+			return e.whyResting(in)
+		}
 		if u.Restart.Deaths > 0 && in.svc.spec.Restart.GiveUp > 0 {
 			return fmt.Sprintf("%s, given up after %d deaths", endPhrase(u.Last), u.Restart.Deaths)
 		}
@@ -51,6 +57,9 @@ func (e *Engine) why(in *inst) string {
 		}
 		return in.status
 	case unit.Idle:
+		if in.timed() && u.Want != unit.Down {
+			return e.whyResting(in)
+		}
 		if u.Want != unit.Down {
 			return endPhrase(u.Last)
 		}
@@ -99,6 +108,8 @@ func reasonPhrase(r unit.Reason) string {
 		return "a check failed"
 	case unit.Changed:
 		return "its configuration changed"
+	case unit.RunTimeout:
+		return "the run took too long"
 	case unit.ByItself:
 		return "it says that it is stopping"
 	case unit.ExitCode, unit.Signalled:
@@ -115,6 +126,8 @@ func endPhrase(l unit.End) string {
 		return launch.Failure{Stage: l.Stage, Errno: l.Errno, Detail: l.Text}.Error()
 	case l.Reason == unit.StartTimeout:
 		return "not ready in time"
+	case l.Reason == unit.RunTimeout:
+		return "stopped after " + short(time.Duration(l.Uptime)) + ", as its timeout says"
 	case l.Text != "":
 		return l.Text
 	case l.Gen == 0:

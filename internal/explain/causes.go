@@ -42,6 +42,9 @@ var causes = map[api.Cause]func(a *api.Incident, at string) string{
 		}
 		return a.Name + " was killed " + at + ": it was still not ready after " + span(float64(a.UptimeMS)) + " (start_timeout)."
 	},
+	api.CauseRunTimeout: func(a *api.Incident, at string) string {
+		return a.Name + " was stopped " + at + ": its run took longer than its timeout, " + span(float64(a.UptimeMS)) + " in all."
+	},
 	api.CauseExec: func(a *api.Incident, at string) string {
 		text := a.Name + " could not be started " + at + ": " + a.Message
 		if a.Errno != "" {

@@ -48,7 +48,7 @@ func ran(a *api.Incident) string {
 	switch {
 	case a.Cause == api.CauseExec || a.Started.IsZero() && a.UptimeMS == 0:
 		return ""
-	case a.Cause == api.CauseStartTimeout:
+	case a.Cause == api.CauseStartTimeout, a.Cause == api.CauseRunTimeout:
 		return status(a)
 	case !a.Ready:
 		return sentences("It had run for "+lived(a)+" and was never ready.", status(a))

@@ -18,6 +18,8 @@ func hint(a *api.Incident) string {
 		return "Give it less to do, or the machine more memory. Whom the kernel kills first, limits.oom_score_adj can say."
 	case api.CauseStartTimeout:
 		return "Either it hangs while it starts, or start_timeout is too short, or it never says that it is ready: see `ready`."
+	case api.CauseRunTimeout:
+		return "Either it hangs, or timeout is too short for what there was to do."
 	case api.CauseExec:
 		return execHint(a)
 	case api.CauseOperator, api.CauseChanged, api.CauseDependency:

@@ -30,6 +30,8 @@ func Phrase(a *api.Incident) string {
 		return "over its limit" + detail(a)
 	case api.CauseStartTimeout:
 		return "not ready in time"
+	case api.CauseRunTimeout:
+		return "its run took too long"
 	case api.CauseExec:
 		return "not started: " + a.Message
 	case api.CauseDependency:

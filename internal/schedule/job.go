@@ -83,7 +83,8 @@ func (j Job) spread(t time.Time) time.Duration {
 	return time.Duration(mixed(h.Sum64()) % uint64(j.Jitter))
 }
 
-// mixed is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): FNV alone leaves neighbouring times close together.
+// mixed is the finalizer of SplitMix64 (Steele, Lea, Flood 2014): FNV alone leaves neighbouring times close together. Package
+// backoff has the same, but imports spec, which imports this package.
 func mixed(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -9,6 +9,9 @@ func (m *machine) start(ev Event) {
 		m.Want = Once
 	}
 	m.Held = false
+	if ev.Later && !m.HasProcess() {
+		return
+	}
 	switch m.Phase {
 	case Idle, Backoff:
 		m.try()
@@ -67,7 +70,7 @@ func (m *machine) endSpawning(r Reason, now bool) {
 }
 
 func (m *machine) restart(ev Event) {
-	if ev.Reason == Changed && m.Want == Down {
+	if ev.Reason == Changed && (m.Want == Down || m.s.Job != nil && m.Phase != Failed) { // a job is changed with its next run
 		return
 	}
 	if m.Want == Down {
@@ -124,7 +127,9 @@ func (m *machine) depsMet() {
 	case Blocked:
 		m.try()
 	case Backoff: // what it failed for may be back: no need to wait for the delay
-		m.Deadline = min(m.Deadline, m.now)
+		if m.s.Job == nil || !m.succeeded() {
+			m.Deadline = min(m.Deadline, m.now)
+		}
 	}
 }
 
@@ -159,6 +164,8 @@ func (m *machine) deadline() {
 		} else {
 			m.examine(StartTimeout)
 		}
+	case Ready:
+		m.examine(RunTimeout)
 	case Examining:
 		m.dump()
 	case Dumping:
@@ -166,7 +173,7 @@ func (m *machine) deadline() {
 	case Stopping, Killing:
 		m.kill(m.Reason)
 	case Backoff:
-		if m.DepsMet {
+		if m.DepsMet && m.s.Job == nil {
 			m.Restarts++
 		}
 		m.try()

@@ -12,7 +12,7 @@ type EventKind uint8
 // The events. Those after Reset come from outside stay's own decisions and carry Gen; one of another generation is
 // dropped.
 const (
-	Start     EventKind = iota // want it up; Once set: for one run
+	Start     EventKind = iota // want it up; Once set: for one run; Later set: but do not begin
 	Stop                       // want it down; Held set: but not before its dependents are
 	Restart                    // a new generation, without delay; the reason stands in Reason
 	Reload                     // tell it to read its files again
@@ -58,6 +58,7 @@ type Event struct {
 	At     Time   // Spawned: when the process was made; 0: now
 	Empty  bool   // Exited: the tree is empty too
 	Once   bool   // Start
+	Later  bool   // Start: it is wanted, but not now: its time will come
 	Held   bool   // Stop
 	Now    bool   // Stop: SIGKILL, without asking first
 	Reason Reason // Restart, Stop, Hung: why

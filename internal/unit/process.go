@@ -50,6 +50,9 @@ func (m *machine) starting() {
 func (m *machine) ready() {
 	m.WasReady = true
 	m.settle(Ready, NoReason)
+	if m.s.Job != nil && m.s.Job.Timeout > 0 {
+		m.Deadline = m.Started.Add(m.s.Job.Timeout)
+	}
 }
 
 func (m *machine) readyNoted() {

@@ -16,7 +16,7 @@ import (
 // TestScripts runs testdata/*.txt. Each line is an event; what follows "->" is the phase and the action it must lead to:
 //
 //	deps                 everything needed is ready         -> phase [action]
-//	start | once | stop | hold | now | restart | changed | reset | unmet | lost
+//	start | once | later | stop | hold | now | restart | changed | reset | unmet | lost
 //	spawned PID | failed STAGE | exited PID CODE | died PID SIG | left PID CODE (tree not empty) | empty
 //	main PID | ready | stopping | hung | recovered | evidence | extend DURATION | forget
 //	+DURATION            time passes; deadlines that come due are stepped, each at its moment
@@ -91,6 +91,8 @@ func (s *script) event(f []string) {
 		ev.Kind = Start
 	case "once":
 		ev.Kind, ev.Once = Start, true
+	case "later":
+		ev.Kind, ev.Later = Start, true
 	case "stop":
 		ev.Kind = Stop
 	case "hold":
@@ -186,6 +188,17 @@ func (s *script) set(key, value string) {
 		s.s.Restart.GiveUp, _ = strconv.Atoi(value)
 	case "start_timeout":
 		s.s.StartTimeout = d()
+	case "job":
+		s.s.Job = &spec.Job{}
+		s.s.Restart.When = spec.RestartNever
+		if value != "once" {
+			s.s.Job.Cron = "@daily"
+		}
+	case "every":
+		s.s.Job = &spec.Job{Every: d()}
+		s.s.Restart.When = spec.RestartNever
+	case "timeout":
+		s.s.Job.Timeout = d()
 	case "dump":
 		s.s.Hang.Dump, _ = spec.ParseSignal(value)
 		s.s.Hang.DumpWait = time.Second
@@ -217,6 +230,10 @@ func (s *script) check(want string) {
 			got = fmt.Sprintf("level %.0f", s.u.Restart.Level)
 		case "restarts":
 			got = fmt.Sprintf("restarts %d", s.u.Restarts)
+		case "done":
+			got = fmt.Sprintf("done %t", s.u.Done)
+		case "want":
+			got = "want " + s.u.Want.String()
 		case "reason":
 			got = "reason " + s.u.Reason.String()
 		case "last":

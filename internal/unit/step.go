@@ -172,7 +172,16 @@ func (m *machine) gone() {
 // decide applies the restart policy to an end that nobody asked for.
 func (m *machine) decide() {
 	good := m.succeeded()
-	if m.Want == Once || !backoff.Wants(m.s.Restart, good) {
+	job := m.s.Job
+	m.Done = job != nil && (m.Done || good)
+	switch {
+	case job != nil && m.Want == Up && (good || m.s.Restart.When == spec.RestartNever) && job.Every > 0:
+		m.forget()
+		m.settle(Idle, m.Reason)
+		m.enter(Backoff, m.Reason, job.Every+backoff.Jitter(job.Jitter, backoff.Seed(m.name, m.Gen)))
+		m.Delay = int64(m.Deadline.Sub(m.now))
+		return
+	case job != nil && good, m.Want == Once, !backoff.Wants(m.s.Restart, good):
 		p := Failed
 		if good {
 			p = Idle

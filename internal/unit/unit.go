@@ -77,6 +77,7 @@ const (
 	ByItself            // the service said STOPPING=1
 	KeeperDeath         // the keeper was dead when it ended: no status
 	Changed             // an apply changed what it was started with
+	RunTimeout          // a run of a job took longer than its timeout
 	reasons
 )
 
@@ -108,8 +109,9 @@ type Unit struct {
 	Held     bool          `json:"held,omitzero"`     // Want is Down, but who depends on it goes first
 	WasReady bool          `json:"was_ready,omitzero"`
 	Restart  backoff.State `json:"restart"`
-	Delay    int64         `json:"delay,omitzero"` // ns of the current Backoff
-	Restarts int           `json:"restarts,omitzero"`
+	Delay    int64         `json:"delay,omitzero"`    // ns of the current Backoff
+	Restarts int           `json:"restarts,omitzero"` // of a service; a job runs again
+	Done     bool          `json:"done,omitzero"`     // a job: a run has succeeded
 	Last     End           `json:"last,omitzero"`
 }
 
@@ -134,7 +136,7 @@ var wantNames = [...]string{"Down", "Up", "Once"}
 func (w Want) String() string { return name(wantNames[:], int(w)) }
 
 var reasonNames = [reasons]string{"none", "operator", "exit code", "signal", "spawn error", "start timeout", "hang", "probe",
-	"over limit", "dependency", "by itself", "keeper death", "changed"}
+	"over limit", "dependency", "by itself", "keeper death", "changed", "run timeout"}
 
 // String returns the name of the reason.
 func (r Reason) String() string { return name(reasonNames[:], int(r)) }
