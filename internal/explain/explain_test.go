@@ -108,6 +108,9 @@ var cases = []struct {
 	{"start timeout", died(func(a *api.Incident) {
 		a.Cause, a.Ready, a.UptimeMS, a.Status, a.BackMS, a.DelayMS = api.CauseStartTimeout, false, 60_002, "Loading models", 0, 0
 	})},
+	{"run timeout", died(func(a *api.Incident) {
+		a.Cause, a.UptimeMS, a.Signal, a.BackMS, a.DelayMS = api.CauseRunTimeout, 3_600_002, "TERM", 0, 10_000
+	})},
 	{"exec: no such file", failedExec("exec", "ENOENT", `exec "/srv/web": no such file or directory`)},
 	{"exec: not allowed", failedExec("exec", "EACCES", `exec "/srv/web": permission denied`)},
 	{"exec: no program", failedExec("exec", "ENOEXEC", `exec "/srv/web": not a program`)},
@@ -237,7 +240,7 @@ func TestAlone(t *testing.T) {
 
 // TestEmpty: what is not known is left out, and nothing panics.
 func TestEmpty(t *testing.T) {
-	causes := []api.Cause{"", "exit", "signal", "oom", "hang", "check", "over-limit", "start-timeout", "exec", "dependency", "operator", "apply", "keeper"}
+	causes := []api.Cause{"", "exit", "signal", "oom", "hang", "check", "over-limit", "start-timeout", "run-timeout", "exec", "dependency", "operator", "apply", "keeper"}
 	for _, cause := range causes {
 		for _, v := range []*api.Verdict{nil, {}, {Kind: "pulse", Slot: -1}, {Kind: "check"}} {
 			for _, e := range []*api.Evidence{nil, {}, {Processes: []api.Seen{{}}}, {Processes: []api.Seen{{Threads: []api.Thread{{}}}}}} {

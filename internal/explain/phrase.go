@@ -104,6 +104,9 @@ func Standing(in api.Instance, now time.Time) string {
 	case api.Stopping:
 		return in.Name + " is being stopped" + why + "."
 	case api.Failed:
+		if !in.Next.IsZero() {
+			return in.Name + " has failed, and will run again" + why + "."
+		}
 		return in.Name + " has failed and is not tried again" + why + "."
 	case api.Done:
 		return in.Name + " is done" + why + "."
