@@ -158,14 +158,14 @@ func logsMain(args []string) int {
 	if len(names) == 0 {
 		all, err := capture.Names(*dir)
 		if err != nil {
-			return refuse(err, "")
+			return refuse(err, ownerHint(err))
 		}
 		names = all
 	}
 	for _, name := range names {
 		lines, err := capture.Tail(*dir, name, *n)
 		if err != nil {
-			return refuse(err, "")
+			return refuse(err, ownerHint(err))
 		}
 		for _, l := range lines {
 			if len(names) > 1 {

@@ -24,3 +24,13 @@ func TestMakeDirSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerHint: who may not read is told who may.
+func TestOwnerHint(t *testing.T) {
+	if got := ownerHint(&os.PathError{Op: "open", Path: "/x", Err: os.ErrPermission}); got != "run it as the user of the daemon, or as root" {
+		t.Errorf("%q", got)
+	}
+	if got := ownerHint(os.ErrNotExist); got != "" {
+		t.Errorf("%q", got)
+	}
+}

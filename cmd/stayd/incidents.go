@@ -44,9 +44,17 @@ func incidentsMain(args []string) int {
 		err = json.NewEncoder(os.Stdout).Encode(list)
 	}
 	if err != nil {
-		return refuse(err, "")
+		return refuse(err, ownerHint(err))
 	}
 	return 0
+}
+
+// ownerHint says what to do about files that others may not read; nothing about other errors.
+func ownerHint(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "run it as the user of the daemon, or as root"
+	}
+	return ""
 }
 
 // oneIncident is the incident of that ID, or none.

@@ -106,9 +106,10 @@ func sameFile(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y) && filepath.Base(a) == filepath.Base(b)
 }
 
+// isDir says whether path is a directory, or may be one that the caller must not see: who reads it says so.
 func isDir(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+	return errors.Is(err, fs.ErrPermission) || err == nil && info.IsDir()
 }
 
 // isClosed says whether err is that nobody reads what is printed.

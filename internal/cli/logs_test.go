@@ -146,3 +146,24 @@ func TestSameFile(t *testing.T) {
 		}
 	}
 }
+
+// TestIsDir: a directory behind one that the caller may not enter is left to whoever reads it, and says why it cannot.
+func TestIsDir(t *testing.T) {
+	dir := t.TempDir()
+	file, closed := filepath.Join(dir, "file"), filepath.Join(dir, "closed")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !isDir(dir) || isDir(file) || isDir(filepath.Join(dir, "nothing")) {
+		t.Error("a directory, a file and nothing are mixed up")
+	}
+	if os.Geteuid() == 0 {
+		t.Skip("root may enter every directory")
+	}
+	if err := os.Mkdir(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !isDir(filepath.Join(closed, "log")) {
+		t.Error("what cannot be seen is taken for absent")
+	}
+}
