@@ -2,81 +2,125 @@ package capture
 
 import (
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// benchBytes goes through the pipe in each round: 100-byte lines in writes of 64 KiB and less.
-const benchBytes = 64 << 20
+// benchBytes goes through the pipe in each round, of each contender: 100-byte lines in writes of 64 KiB and less.
+const benchBytes = 256 << 20
 
 var benchLines = []byte(strings.Repeat(strings.Repeat("x", 99)+"\n", 640))
 
-// BenchmarkCapture compares both kinds of files with a plain loop of read and write of 64 KiB, in one run: only the
-// ratios mean something.
+// BenchmarkCapture has one writer write to every contender in turn, round after round: a copy loop of read and write, both
+// kinds of files, and the programs that there are. Each is a process of its own. Only ratios mean something.
 func BenchmarkCapture(b *testing.B) {
-	b.Run("copy loop", func(b *testing.B) {
-		bench(b, func(b *testing.B, r *os.File) <-chan struct{} {
-			f, err := os.OpenFile(filepath.Join(b.TempDir(), "copy"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-			if err != nil {
-				b.Fatal(err)
+	contenders := []struct {
+		name string
+		argv []string // of a program; else this test binary
+	}{
+		{name: "copy"}, {name: "raw"}, {name: "stamped"},
+		{"cat", []string{"sh", "-c", "exec cat > file"}},
+		{"s6-log", []string{"s6-log", "s20000000", "./s6"}},
+		{"s6-log-t", []string{"s6-log", "t", "s20000000", "./s6"}},
+	}
+	took, cpu := map[string]time.Duration{}, map[string]time.Duration{}
+	for b.Loop() {
+		for _, c := range contenders {
+			argv := c.argv
+			if argv == nil {
+				argv = []string{os.Args[0]}
 			}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				defer f.Close()
-				defer r.Close()
-				buf := make([]byte, 64<<10)
-				for {
-					n, err := r.Read(buf)
-					if err == io.EOF {
-						return
-					}
-					if _, err := f.Write(buf[:n]); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			}()
-			return done
-		})
-	})
-	for _, p := range []Policy{{}, {Timestamps: true}} {
-		name := map[bool]string{false: "raw", true: "timestamps"}[p.Timestamps]
-		b.Run(name, func(b *testing.B) {
-			bench(b, func(b *testing.B, r *os.File) <-chan struct{} {
-				s, err := Open(Options{Dir: filepath.Join(b.TempDir(), "log")})
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer s.Close()
-				return s.Stream("web", 1, r, p).Done()
-			})
-		})
+			if _, err := exec.LookPath(argv[0]); err != nil {
+				b.Logf("%s is not measured: there is no %s (Debian package s6)", c.name, argv[0])
+				continue
+			}
+			wall, used := race(b, c.name, argv)
+			took[c.name] += wall
+			cpu[c.name] += used
+		}
+	}
+	for name := range took {
+		b.ReportMetric(float64(b.N)*benchBytes/1e6/took[name].Seconds(), name+"_MB/s")
+		b.ReportMetric(cpu[name].Seconds()/(float64(b.N)*benchBytes/1e9), name+"_cpu_s/GB")
+	}
+	b.ReportMetric(took["copy"].Seconds()/took["raw"].Seconds(), "raw/copy")
+	if took["s6-log-t"] > 0 {
+		b.ReportMetric(took["s6-log-t"].Seconds()/took["stamped"].Seconds(), "stamped/s6-log-t")
 	}
 }
 
-func bench(b *testing.B, start func(b *testing.B, r *os.File) <-chan struct{}) {
-	b.SetBytes(benchBytes)
-	b.ReportAllocs()
-	for b.Loop() {
-		r, w, err := os.Pipe()
+// race has one contender take in all there is, and returns how long that took and its CPU time.
+func race(b *testing.B, name string, argv []string) (wall, cpu time.Duration) {
+	dir, err := os.MkdirTemp(b.TempDir(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer w.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Stdin, cmd.Env = dir, r, append(os.Environ(), "CAPTURE_CONTENDER="+name)
+	begin := time.Now()
+	err = cmd.Start()
+	r.Close()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for left := benchBytes; left > 0; {
+		n, err := w.Write(benchLines[:min(left, len(benchLines))])
 		if err != nil {
 			b.Fatal(err)
 		}
-		done := start(b, r)
-		for left := benchBytes; left > 0; {
-			n, err := w.Write(benchLines[:min(left, len(benchLines))])
-			if err != nil {
-				b.Fatal(err)
-			}
-			left -= n
+		left -= n
+	}
+	w.Close()
+	if err := cmd.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(begin), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
+// contend is the process of a contender of our own: its standard input goes to a file.
+func contend(name string) int {
+	var err error
+	if name == "copy" {
+		err = copyLoop()
+	} else {
+		_ = syscall.SetNonblock(0, true)
+		var s *Store
+		if s, err = Open(Options{Dir: "log"}); err == nil {
+			<-s.Stream("web", 1, os.NewFile(0, "stdin"), Policy{Timestamps: name == "stamped"}).Done()
 		}
-		w.Close()
-		<-done
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+func copyLoop() error {
+	f, err := os.OpenFile("file", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := syscall.Read(0, buf)
+		if n <= 0 {
+			return err
+		}
+		if _, err := syscall.Write(int(f.Fd()), buf[:n]); err != nil {
+			return err
+		}
 	}
 }
 

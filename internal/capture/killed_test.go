@@ -16,8 +16,11 @@ import (
 // This file: a process that keeps logs is killed at each moment there is, and another goes on. Whatever the moment, the
 // files must be those of a process that was not killed.
 
-// TestMain makes the test binary the process that is killed.
+// TestMain makes the test binary the process that is killed, or one that is measured.
 func TestMain(m *testing.M) {
+	if name := os.Getenv("CAPTURE_CONTENDER"); name != "" {
+		os.Exit(contend(name))
+	}
 	if os.Getenv("CAPTURE_KILLED_DIR") != "" {
 		os.Exit(beKilled())
 	}
