@@ -10,6 +10,9 @@
 //     leaves the pipe when it is in the file. If a file cannot be written (full disk, input error, a file that is not
 //     ours to write), what was written of a piece is taken back, and its stream tries again after 100 ms growing to 5 s,
 //     without a buffer meanwhile. The service then waits on its own pipe. Streams of other names do not notice.
+//   - With Policy.Drop the service waits for a second at most. Then its pipe is emptied, also while a write hangs, whole lines
+//     are thrown away, and when the file can be written again a line says how many they were, and from when to when. What is
+//     not said yet is in the mark: a kill does not hide it.
 //   - A process that is killed leaves to the next one, in Options.Legacy, how far each log has come. A piece that is
 //     still in the pipe is taken back out of the file. So each byte is written once, and an unfinished line goes on. Where that is lost too, the last piece may be there in part, or twice.
 //   - Bytes are kept as they are, NUL and invalid UTF-8 too, with one exception: a line whose text is longer than 64 KiB is

@@ -78,8 +78,8 @@ func NewLegacy() ([]*os.File, error) {
 	return files, nil
 }
 
-// inheritance opens what NewLegacy made.
-func inheritance(files []*os.File) (*table, *scratches, error) {
+// inheritance opens what NewLegacy made. now is the wall time, in µs.
+func inheritance(files []*os.File, now int64) (*table, *scratches, error) {
 	if len(files) == 0 {
 		made, err := NewLegacy() // the streams need pipes
 		if err != nil {
@@ -114,7 +114,7 @@ func inheritance(files []*os.File) (*table, *scratches, error) {
 	}
 	held := map[uint64]int{}
 	pipes.each(func(p scratch) { held[p.ino] = p.holds() })
-	t.inherit(held)
+	t.inherit(held, now)
 	pipes.each(pipes.empty)
 	runtime.KeepAlive(files)
 	return t, pipes, nil
@@ -138,7 +138,7 @@ func openTable(fd int) (*table, error) {
 }
 
 // inherit lists what the store before left, and finds out how far it came. Memory of another layout is begun anew.
-func (t *table) inherit(pipes map[uint64]int) {
+func (t *table) inherit(pipes map[uint64]int, now int64) {
 	head := t.head()
 	if head.magic != marksMagic || head.size != uint64(slotSize) || head.used.Load() > maxSlots {
 		head.used.Store(1)
@@ -147,7 +147,7 @@ func (t *table) inherit(pipes map[uint64]int) {
 	for i := 1; i < int(head.used.Load()); i++ {
 		if key := t.slot(i).key; key != (slotKey{}) {
 			t.left[key] = i
-			t.slot(i).checked().resolve(pipes)
+			t.slot(i).checked().resolve(pipes, now)
 		} else {
 			t.free = append(t.free, i)
 		}

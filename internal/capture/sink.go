@@ -113,11 +113,18 @@ var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
 func (k *sink) write(st *Stream, chunk []byte) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
+	if st.over != nil {
+		st.over.turn(k.mark)
+	}
+	how := k.getPolicy()
 	err := k.open()
 	if err == nil {
 		k.heir = nil
+		if k.end.lost.bytes > 0 {
+			err = k.tellLosses(st, how)
+		}
 	}
-	for how := k.getPolicy(); len(chunk) > 0 && err == nil; {
+	for len(chunk) > 0 && err == nil {
 		var n int
 		n, err = k.piece(st, chunk, how)
 		chunk = chunk[n:]
@@ -137,10 +144,7 @@ func (k *sink) piece(st *Stream, chunk []byte, how Policy) (int, error) {
 		}
 	}
 	if k.end.mid && !(k.end.owned && k.end.owner == st.gen) { // somebody else's line is ended first
-		next := k.end
-		next.disown()
-		next.mid = false
-		return 0, k.put(st, []byte{'\n'}, nil, next)
+		return 0, k.breakLine(st)
 	}
 	at := k.end.text(st.gen)
 	if !how.Timestamps && !at.again && at.fits(chunk) {
@@ -158,6 +162,14 @@ func (k *sink) piece(st *Stream, chunk []byte, how Policy) (int, error) {
 		return 0, k.makeRoom(how)
 	}
 	return n, k.put(st, out, chunk[:n], k.end.after(st.gen, at))
+}
+
+// breakLine ends an unfinished line.
+func (k *sink) breakLine(st *Stream) error {
+	next := k.end
+	next.disown()
+	next.mid = false
+	return k.put(st, newline, nil, next)
 }
 
 // layOut formats as much of a chunk as belongs in the file that is open and fits a page; 0 means that the file has to be
@@ -195,7 +207,7 @@ func (k *sink) put(st *Stream, out, src []byte, next ending) error {
 		return k.store.dir.problem("write", fileName(k.name, 0), err)
 	}
 	k.store.at(atInFile)
-	if err := st.consume(k.mark, len(src)); err != nil {
+	if err := st.done(k.mark, len(src)); err != nil {
 		return err
 	}
 	k.store.at(atSettled)
@@ -303,10 +315,17 @@ func (k *sink) rest() {
 	}
 }
 
-// finish is the end of a generation: nobody continues its last line.
-func (k *sink) finish(gen uint64) {
+// finish is the end of a stream: nobody continues its last line, and what was dropped is said, if that can be.
+func (k *sink) finish(st *Stream) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
+	gen := st.gen
+	if k.end.lost.bytes > 0 && k.open() == nil {
+		k.heir = nil
+		if k.tellLosses(st, k.getPolicy()) == nil { // else it is in the mark
+			k.trouble(illWrite, nil)
+		}
+	}
 	k.shut()
 	was := k.end
 	if k.end.owned && k.end.owner == gen {

@@ -26,8 +26,12 @@ type slot struct {
 	length int64  // bytes of it in the file
 	took   int64  // bytes of the pipe it was made of
 	by     uint64 // inode of the scratch pipe that takes them
-	now    ending
-	next   ending // after the piece
+
+	// overtaken is how much of what is being written is in the pipe no more, whatever phase says.
+	overtaken atomic.Uint32
+
+	now  ending
+	next ending // after the piece
 }
 
 // An ending is how a file ends, and which generations are within a line that does not end there.
@@ -38,12 +42,14 @@ type ending struct {
 	width uint32 // bytes of text in the last line, if it is unfinished and owned
 	owned bool
 	mid   bool // the last line is unfinished
+	lost  losses
 }
 
 // clear forgets everything but what the slot is.
 func (s *slot) clear() {
 	s.file, s.end, s.offset, s.length, s.took, s.by = ident{}, 0, 0, 0, 0, 0
 	s.now, s.next = ending{}, ending{}
+	s.overtaken.Store(0)
 }
 
 // checked clears a slot that no store can have left.
@@ -82,7 +88,10 @@ func (s *slot) settle() {
 
 // resolve finds out, for a store that was killed, whether the piece is out of the pipe. Where the scratch pipe is lost,
 // it is taken to be, and its last line to have ended: at worst it comes twice.
-func (s *slot) resolve(pipes map[uint64]int) {
+func (s *slot) resolve(pipes map[uint64]int, now int64) {
+	if n := s.overtaken.Swap(0); n > 0 {
+		defer func() { s.now.lost.add(losses{bytes: uint64(n), from: now, to: now}) }()
+	}
 	if phase(s.phase.Load()) != consuming {
 		return
 	}

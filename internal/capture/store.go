@@ -50,6 +50,7 @@ type Store struct {
 	at       func(stage)
 	write    func(fd int, p []byte) (int, error)
 	look     time.Duration // how often a stream with an open file looks whether it still needs it
+	patience time.Duration // before output is dropped, where it may be
 	retryMin time.Duration
 	retryMax time.Duration
 
@@ -82,14 +83,14 @@ func Open(o Options) (*Store, error) {
 		d.close()
 		return nil, err
 	}
-	marks, pipes, err := inheritance(o.Legacy)
+	marks, pipes, err := inheritance(o.Legacy, o.Now().UnixMicro())
 	if err != nil {
 		d.close()
 		return nil, err
 	}
 	return &Store{
 		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, closed: make(chan struct{}),
-		at: func(stage) {}, write: syscall.Write, look: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
+		at: func(stage) {}, write: syscall.Write, look: time.Second, patience: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 		sinks: map[string]*sink{}, followers: map[*follower]bool{},
 	}, nil
 }
@@ -97,12 +98,12 @@ func Open(o Options) (*Store, error) {
 // Stream takes over pipe, the nonblocking read end of the output of generation gen of name, and copies it until its end.
 // p holds for the name from now on. Two generations of one name may write at once.
 func (s *Store) Stream(name string, gen uint64, pipe *os.File, p Policy) *Stream {
-	st := &Stream{store: s, gen: gen, pipe: pipe, done: make(chan struct{})}
+	st := &Stream{store: s, gen: gen, pipe: pipe, ended: make(chan struct{})}
 	sk, err := s.hold(name)
 	if err != nil {
 		s.report(name, err)
 		pipe.Close()
-		close(st.done)
+		close(st.ended)
 		go s.ended(name, gen)
 		return st
 	}
@@ -190,7 +191,7 @@ func (s *Store) release(sk *sink) {
 	s.users--
 	if sk.holders == 0 && !sk.troubled.Load() { // else a problem would be reported again, and never its end
 		delete(s.sinks, sk.name)
-		s.marks.release(sk.mark, sk.heir == nil)
+		s.marks.release(sk.mark, sk.heir == nil && sk.end.lost.bytes == 0) // else the next one needs it
 	}
 	last := s.done && s.users == 0
 	s.mu.Unlock()

@@ -18,7 +18,7 @@ type Stream struct {
 	sink  *sink
 	gen   uint64
 	pipe  *os.File
-	done  chan struct{}
+	ended chan struct{}
 
 	last    atomic.Int64 // see Last
 	writing atomic.Bool  // see Stalled
@@ -33,6 +33,9 @@ type Stream struct {
 	busy     bool                  // something came since the last look
 	watching bool                  // a look is due: the file is open
 	fd       int                   // of pipe
+	over     *overtaker            // nil: nothing was ever to be dropped
+	since    time.Time             // writing fails; zero: it does not
+	within   bool                  // a line was dropped in part, and its rest is still to come
 	delay    time.Duration         // of the last retry; 0: the last write went well
 }
 
@@ -44,7 +47,7 @@ const retrySize = 4 << 10
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
 // Done is closed when the pipe is at its end and everything is written.
-func (st *Stream) Done() <-chan struct{} { return st.done }
+func (st *Stream) Done() <-chan struct{} { return st.ended }
 
 // Dup returns a descriptor of the pipe for somebody else to keep, the caller's. It fails when the stream has ended.
 func (st *Stream) Dup() (int, error) {
@@ -69,9 +72,9 @@ func (st *Stream) SetPolicy(p Policy) {
 // run copies until the pipe ends.
 func (st *Stream) run() {
 	defer st.store.ended(st.sink.name, st.gen)
-	defer close(st.done)
+	defer close(st.ended)
 	defer st.store.release(st.sink)
-	defer st.sink.finish(st.gen)
+	defer st.sink.finish(st)
 	defer st.pipe.Close()
 	raw, err := st.pipe.SyscallConn()
 	if err == nil {
@@ -132,25 +135,30 @@ func (st *Stream) drop() {
 }
 
 // keep writes the chunk. If that fails it lets time go by, without a buffer: what is not written is in the pipe, and comes
-// again. An error is one of the pipe.
+// again, or is dropped. An error is one of the pipe.
 func (st *Stream) keep() error {
-	p := st.chunk[:st.n]
-	if st.delay == 0 {
+	p, drop := st.chunk[:st.n], st.sink.getPolicy().Drop
+	if st.within {
+		defer st.drop()
+		return st.tossLine(p)
+	}
+	if st.since.IsZero() {
 		st.last.Store(monotonic())
 		st.writing.Store(true)
 	}
 	st.peeked.Store(max(st.peeked.Load(), int64(st.n)))
-	err := st.sink.write(st, p)
+	var err error
+	if drop {
+		err = st.watched(p)
+	} else {
+		st.over = nil
+		err = st.sink.write(st, p)
+	}
 	st.drop()
 	if err != nil {
-		if _, ok := err.(pipeError); ok {
-			return err
-		}
-		st.delay = min(max(2*st.delay, st.store.retryMin), st.store.retryMax)
-		time.Sleep(st.delay)
-		return nil
+		return st.failed(err, drop)
 	}
-	st.delay = 0
+	st.delay, st.since = 0, time.Time{}
 	st.writing.Store(false)
 	st.busy = true
 	if !st.watching {
@@ -159,8 +167,33 @@ func (st *Stream) keep() error {
 	return nil
 }
 
+// failed lets time go by after a write that failed.
+func (st *Stream) failed(err error, drop bool) error {
+	if _, ok := err.(pipeError); ok {
+		return err
+	}
+	if st.since.IsZero() {
+		st.since = time.Now()
+	}
+	st.delay = min(max(2*st.delay, st.store.retryMin), st.store.retryMax)
+	if drop && time.Since(st.since) >= st.store.patience {
+		st.tossFor(min(st.delay, st.store.patience))
+	} else {
+		time.Sleep(st.delay)
+	}
+	return nil
+}
+
 // A pipeError is one that waiting does not mend.
 type pipeError struct{ error }
+
+// done is called when n bytes are in the file.
+func (st *Stream) done(m *slot, n int) error {
+	if st.over != nil {
+		return st.over.consume(m, n)
+	}
+	return st.consume(m, n)
+}
 
 // consume takes n bytes that are in the file out of the pipe.
 func (st *Stream) consume(m *slot, n int) error {
