@@ -83,6 +83,28 @@ func (c *clerk) run() {
 	}
 }
 
+// A storedEnd names the end that an incident is about.
+type storedEnd struct {
+	name string
+	gen  uint64
+}
+
+// known are the ends since a moment of which there is an incident.
+func (c *clerk) known(since time.Time) map[storedEnd]bool {
+	known := map[storedEnd]bool{}
+	if c.store == nil {
+		return known
+	}
+	list, err := c.store.List(incident.Filter{Since: since})
+	if err != nil {
+		c.log.Warn("incidents cannot be read", "error", err)
+	}
+	for _, a := range list {
+		known[storedEnd{a.Name, a.Generation}] = true
+	}
+	return known
+}
+
 // settle waits until all that was taken so far is stored.
 func (c *clerk) settle(ctx context.Context) {
 	done := make(chan struct{})

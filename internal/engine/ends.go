@@ -65,6 +65,31 @@ func (e *Engine) generationEnded(in *inst, before unit.Unit) {
 	})
 }
 
+// untold is how old an end may be that the last engine has had no time to store: what waits for a birth, and a full queue.
+const untold = 10 * time.Second
+
+// redraft drafts the incidents that the last engine died over: of ends a moment ago that are not in the store. What only it
+// knew of them, as what it had seen of a hang, is lost.
+func (e *Engine) redraft() {
+	stored := e.clerk.known(e.wall.Add(-untold))
+	for _, in := range e.insts {
+		l := in.u.Last
+		if l.Gen == 0 || e.now.Sub(l.At) > untold || stored[storedEnd{in.name, l.Gen}] || l.Reason == unit.ByOperator && e.daemon.Mode == goingDown ||
+			in.svc.spec.Job != nil && l.Good(in.svc.spec.Success) {
+			continue
+		}
+		before := unit.Unit{Gen: l.Gen, Pid: in.lastPid, WasReady: in.u.WasReady && in.u.Gen == l.Gen}
+		if l.Uptime > 0 {
+			before.Started = l.At - unit.Time(l.Uptime)
+		}
+		var x ending
+		if l.Reason == unit.Hang || l.Reason == unit.Probe {
+			x.verdict = in.verdict
+		}
+		e.clerk.take(&draft{incident: e.draft(in, before, x), gone: e.now, stream: in.streams[l.Gen]})
+	}
+}
+
 // handIn gives the pending incident of an instance to the clerk.
 func (e *Engine) handIn(in *inst) {
 	if in.pending != nil {

@@ -37,8 +37,13 @@ type pulse struct {
 func (in *inst) rule() judge.Rule {
 	sp := in.svc.spec
 	r := judge.Rule{Pulse: sp.Pulse, Silence: sp.Silence, StartTimeout: sp.StartTimeout}
-	if told := in.pulse.told; sp.Pulse != nil && sp.Pulse.Limit < told {
+	if sp.Pulse != nil && sp.Pulse.Required && in.pulse.page == nil && in.pulse.muted == nil { // it was lost: nobody can say what is on it
 		p := *sp.Pulse
+		p.Required = false
+		r.Pulse = &p
+	}
+	if told := in.pulse.told; sp.Pulse != nil && sp.Pulse.Limit < told {
+		p := *r.Pulse
 		p.Limit, p.LimitMax = told, max(p.LimitMax, told)
 		r.Pulse = &p
 	}

@@ -53,6 +53,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.events.start(e.daemon.Seq)
 	e.build(e.cfg)
 	e.restore(rows)
+	e.redraft()
 	e.initGraph()
 	e.reconcile(rows)
 	e.watchAll()
