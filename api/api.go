@@ -124,20 +124,6 @@ type Run struct {
 	NoWait       bool     `json:"no_wait,omitzero"`
 }
 
-// An Event is one thing that happened, in the order of Seq.
-type Event struct {
-	Seq        uint64    `json:"seq"`
-	Time       time.Time `json:"time"`
-	MonoNS     int64     `json:"mono_ns"`       // CLOCK_MONOTONIC
-	Kind       string    `json:"kind"`          // "state", "exit", "command", "engine", "keeper", "log", "gap"; of the judge: "hang", "late", "held", "pulse", "check"
-	Name       string    `json:"name,omitzero"` // the instance
-	From       State     `json:"from,omitzero"` //
-	To         State     `json:"to,omitzero"`   //
-	Generation uint64    `json:"generation,omitzero"`
-	Pid        int       `json:"pid,omitzero"`
-	Message    string    `json:"message"` // a plain phrase
-}
-
 // A LogLine is one line of output. A line may end without its newline where the process ended there.
 type LogLine struct {
 	Name string    `json:"name"` // the instance
@@ -162,7 +148,8 @@ type Daemon struct {
 	File       string    `json:"file"`
 	RuntimeDir string    `json:"runtime_dir"`
 	LogDir     string    `json:"log_dir"`
-	Mode       string    `json:"mode"` // "running", "going down"
+	Mode       string    `json:"mode"`  // "running", "going down"
+	Event      uint64    `json:"event"` // number of the last event
 }
 
 // An Error is how the daemon refuses: {"error": {…}} with a matching HTTP status.

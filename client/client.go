@@ -117,21 +117,42 @@ func (c *Client) Apply(ctx context.Context) ([]api.Change, error) {
 	return changes, err
 }
 
-// Events calls emit with each kept event above since, then, with follow, with each new one until ctx ends. An error of
-// emit ends it and is returned.
+// Events calls emit with each event above since, as far back as the journal goes, then, with follow, with each new one
+// until ctx ends. An error of emit ends it and is returned.
 func (c *Client) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {
+	return c.EventsOf(ctx, api.EventFilter{Since: since, Follow: follow}, emit)
+}
+
+// EventsOf is Events for what f chooses.
+func (c *Client) EventsOf(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error {
 	s := &stream{path: "/v1/events"}
 	s.query = func() url.Values {
-		return url.Values{"since": {strconv.FormatUint(since, 10)}, "follow": {oneOrZero(follow)}}
+		q := url.Values{"since": {strconv.FormatUint(f.Since, 10)}, "follow": {oneOrZero(f.Follow)}}
+		if f.Since == 0 && !f.From.IsZero() {
+			q.Set("since", f.From.Format(time.RFC3339Nano))
+		}
+		if f.Target != "" {
+			q.Set("target", f.Target)
+		}
+		if f.Kinds != nil {
+			q["kind"] = f.Kinds
+		}
+		return q
 	}
 	return c.follow(ctx, s, func(text []byte) error {
 		var e api.Event
 		if err := decode(text, &e); err != nil {
 			return err
 		}
-		since = max(since, e.Seq)
+		f.Since = max(f.Since, e.Seq)
 		return emit(e)
 	})
+}
+
+// LastEvent returns the number of the last event so far: with it as since, Events has what happens from then on.
+func (c *Client) LastEvent(ctx context.Context) (uint64, error) {
+	d, err := c.Version(ctx)
+	return d.Event, err
 }
 
 func oneOrZero(b bool) string {

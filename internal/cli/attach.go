@@ -131,10 +131,3 @@ func drain(written <-chan struct{}) {
 		}
 	}
 }
-
-// lastEvent returns the number of the last event so far.
-func lastEvent(ctx context.Context, c *client.Client) (uint64, error) {
-	var last uint64
-	err := c.Events(ctx, 0, false, func(e api.Event) error { last = max(last, e.Seq); return nil })
-	return last, err
-}

@@ -206,8 +206,8 @@ func (e *fakeEngine) follow(ctx context.Context, from int, follow bool, size fun
 	}
 }
 
-func (e *fakeEngine) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {
-	return e.follow(ctx, int(since), follow, func() int { return len(e.events) }, func(i int) error {
+func (e *fakeEngine) Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error {
+	return e.follow(ctx, int(f.Since), f.Follow, func() int { return len(e.events) }, func(i int) error {
 		e.mu.Lock()
 		ev := e.events[i]
 		e.mu.Unlock()
@@ -298,5 +298,7 @@ func (e *fakeEngine) Shutdown(ctx context.Context, now bool) error {
 func (e *fakeEngine) Version(context.Context) (api.Daemon, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.daemon, nil
+	d := e.daemon
+	d.Event = uint64(len(e.events))
+	return d, nil
 }

@@ -108,7 +108,7 @@ func (a *app) daemonForRun(ctx context.Context, dir string) (c *client.Client, o
 
 // runForeground runs a service and shows it, until it ends or is stopped.
 func (a *app) runForeground(ctx context.Context, c *client.Client, r api.Run, ours bool) error {
-	since, err := lastEvent(ctx, c)
+	since, err := c.LastEvent(ctx)
 	if err != nil {
 		return err
 	}

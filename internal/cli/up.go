@@ -189,7 +189,7 @@ func (a *app) upForeground(c *client.Client, d api.Daemon, fresh bool) error {
 	if fresh {
 		att.lines, att.from = defaultLines, d.Started // what was written before is of another daemon
 	} else {
-		last, err := lastEvent(context.Background(), c)
+		last, err := c.LastEvent(context.Background())
 		if err != nil {
 			return err
 		}

@@ -22,41 +22,41 @@ const (
 // nobody is the uid of a peer whose credentials could not be read.
 const nobody = -1
 
-// A peerKey is the key of a connection's uid in its context.
-type peerKey struct{}
-
-// withPeer puts the uid of the other end into a connection's context. It is the uid at the time of connect(2), as the
-// kernel keeps it (SO_PEERCRED in unix(7)): a descriptor that was passed on keeps the rights of who opened it.
+// withPeer puts the other end into a connection's context, if it is known. It is who called connect(2), as the kernel
+// keeps it (SO_PEERCRED in unix(7)): a descriptor that was passed on keeps the rights of who opened it.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, peerKey{}, peerOf(c))
+	if who := peerOf(c); who.UID != nobody {
+		return api.WithCaller(ctx, who)
+	}
+	return ctx
 }
 
-func peerOf(c net.Conn) int {
+func peerOf(c net.Conn) api.Caller {
 	if l, ok := c.(*conn); ok {
 		c = l.Conn
 	}
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return nobody
+		return api.Caller{UID: nobody}
 	}
 	raw, err := u.SyscallConn()
+	who := api.Caller{UID: nobody}
 	if err != nil {
-		return nobody
+		return who
 	}
-	uid := nobody
 	_ = raw.Control(func(fd uintptr) {
 		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
-			uid = int(cred.Uid)
+			who = api.Caller{UID: int(cred.Uid), Pid: int(cred.Pid)}
 		}
 	})
-	return uid
+	return who
 }
 
 // permit refuses a peer that may not use a route.
 func permit(ctx context.Context, a access, what string) error {
-	uid, ok := ctx.Value(peerKey{}).(int)
-	if !ok {
-		uid = nobody
+	uid := nobody
+	if who := api.CallerOf(ctx); who != nil {
+		uid = who.UID
 	}
 	return decide(a, uid, os.Geteuid(), what)
 }

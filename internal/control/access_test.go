@@ -44,7 +44,7 @@ func TestPeerOfNoUnixSocket(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
-	if uid := peerOf(a); uid != nobody {
+	if uid := peerOf(a).UID; uid != nobody {
 		t.Errorf("a pipe has the uid %d", uid)
 	}
 	if err := permit(withPeer(t.Context(), a), owner, "x"); err == nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // An Engine is what the routes ask. Every method may be called from many goroutines, returns when ctx ends, and returns
-// an *api.Error where it refuses. Answers are the caller's own: nobody changes them afterwards.
+// an *api.Error where it refuses; ctx says who asks (api.CallerOf). Answers are the caller's own: nobody changes them afterwards.
 type Engine interface {
 	// Status returns one Instance each for target ("" or "all": every one; else a service, an instance or a glob), sorted
 	// by name and number. An unknown name is "not-found"; a glob may match nothing.
@@ -23,9 +23,9 @@ type Engine interface {
 	Run(ctx context.Context, r api.Run) (api.Result, error)
 	// Apply reads the configuration file again. On an error nothing changed.
 	Apply(ctx context.Context) ([]api.Change, error)
-	// Events calls emit with each event above since that is still kept, then, if follow, with each new one until ctx ends
-	// or emit fails. A reader that is too slow gets an event of kind "gap".
-	Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error
+	// Events calls emit with each event that f chooses, as far back as the journal goes, then, with Follow, with each new one
+	// until ctx ends or emit fails. A reader that is too slow gets an event of kind "gap".
+	Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error
 	// Logs calls emit with the last n lines (n < 0: all that is kept) of each instance that target names, then, if follow,
 	// with each new line, also of instances that appear later, until ctx ends or emit fails.
 	Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error

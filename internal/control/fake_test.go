@@ -23,7 +23,7 @@ type fake struct {
 
 	status func(context.Context, string) ([]api.Instance, error)
 	do     func(context.Context, api.Command) (api.Result, error)
-	events func(context.Context, uint64, bool, func(api.Event) error) error
+	events func(context.Context, api.EventFilter, func(api.Event) error) error
 	logs   func(context.Context, []string, int, bool, func(api.LogLine) error) error
 }
 
@@ -77,12 +77,26 @@ func (f *fake) Apply(context.Context) ([]api.Change, error) {
 	return nil, nil
 }
 
-func (f *fake) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {
-	f.note("events %d %t", since, follow)
+func (f *fake) Events(ctx context.Context, which api.EventFilter, emit func(api.Event) error) error {
+	f.note("events %d %t%s", which.Since, which.Follow, chosen(which))
 	if f.events != nil {
-		return f.events(ctx, since, follow, emit)
+		return f.events(ctx, which, emit)
 	}
 	return nil
+}
+
+// chosen is what else than numbers a filter has.
+func chosen(f api.EventFilter) (text string) {
+	if !f.From.IsZero() {
+		text += " from " + f.From.UTC().Format(time.RFC3339)
+	}
+	if f.Target != "" {
+		text += " of " + f.Target
+	}
+	if f.Kinds != nil {
+		text += fmt.Sprintf(" kinds %q", f.Kinds)
+	}
+	return text
 }
 
 func (f *fake) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"example.com/stay/api"
 )
@@ -99,15 +100,20 @@ func postShutdown(e Engine, q *request) error {
 }
 
 func getEvents(e Engine, q *request) error {
-	since, err := q.number("since")
+	f := api.EventFilter{Target: q.params.Get("target"), Kinds: q.params["kind"]}
+	var err error
+	if since := q.params.Get("since"); strings.Contains(since, "-") {
+		f.From, err = q.moment("since")
+	} else {
+		f.Since, err = q.number("since")
+	}
 	if err != nil {
 		return err
 	}
-	follow, err := q.flag("follow", false)
-	if err != nil {
+	if f.Follow, err = q.flag("follow", false); err != nil {
 		return err
 	}
-	return q.stream(e.Events(q.Context(), since, follow, func(ev api.Event) error { return q.line(ev) }))
+	return q.stream(e.Events(q.Context(), f, func(ev api.Event) error { return q.line(ev) }))
 }
 
 func getLogs(e Engine, q *request) error {

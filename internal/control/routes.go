@@ -31,7 +31,7 @@ var routes = []route{
 	{"POST", "/v1/services/{target}/{verb}", owner, []string{"wait", "gen", "signal", "for"}, postCommand},
 	{"POST", "/v1/run", owner, nil, postRun},
 	{"POST", "/v1/apply", owner, nil, postApply},
-	{"GET", "/v1/events", owner, []string{"since", "follow"}, getEvents},
+	{"GET", "/v1/events", owner, []string{"since", "follow", "target", "kind"}, getEvents},
 	{"GET", "/v1/logs", owner, []string{"name", "n", "follow"}, getLogs},
 	{"GET", "/v1/logs/{name}", owner, []string{"n", "follow"}, getLogs},
 	{"GET", "/v1/pulses", owner, []string{"target"}, getPulses},

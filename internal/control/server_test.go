@@ -67,7 +67,7 @@ func TestPanicBecomesInternal(t *testing.T) {
 	defer slog.SetDefault(before)
 	f := &fake{
 		status: func(context.Context, string) ([]api.Instance, error) { panic("oh no") },
-		events: func(_ context.Context, _ uint64, _ bool, emit func(api.Event) error) error {
+		events: func(_ context.Context, _ api.EventFilter, emit func(api.Event) error) error {
 			_ = emit(api.Event{Seq: 1})
 			panic("oh no")
 		},
@@ -126,7 +126,7 @@ func TestStreamIsFlushed(t *testing.T) {
 func TestStreamErrors(t *testing.T) {
 	gone := &api.Error{Code: "not-found", Message: "it has gone"}
 	f := &fake{
-		events: func(context.Context, uint64, bool, func(api.Event) error) error { return gone },
+		events: func(context.Context, api.EventFilter, func(api.Event) error) error { return gone },
 		logs: func(_ context.Context, _ []string, _ int, _ bool, emit func(api.LogLine) error) error {
 			return errors.Join(emit(api.LogLine{Text: "one"}), gone)
 		},
@@ -166,7 +166,7 @@ func TestEndBreaksRequests(t *testing.T) {
 			<-ctx.Done()
 			return api.Result{}, ctx.Err()
 		},
-		events: func(ctx context.Context, _ uint64, _ bool, emit func(api.Event) error) error {
+		events: func(ctx context.Context, _ api.EventFilter, emit func(api.Event) error) error {
 			err := emit(api.Event{Seq: 1})
 			began <- struct{}{}
 			<-ctx.Done()

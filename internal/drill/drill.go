@@ -33,6 +33,7 @@ type Daemon interface {
 	Status(ctx context.Context, target string) ([]api.Instance, error)
 	Pulses(ctx context.Context, target string) ([]api.PulseSlot, error)
 	Do(ctx context.Context, c api.Command) (api.Result, error)
+	LastEvent(ctx context.Context) (uint64, error)
 	Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error
 	Incidents(ctx context.Context, f client.IncidentFilter) ([]api.Incident, error)
 }

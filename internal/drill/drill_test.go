@@ -121,6 +121,12 @@ func (d *daemon) Do(ctx context.Context, c api.Command) (api.Result, error) {
 	return api.Result{}, nil
 }
 
+func (d *daemon) LastEvent(context.Context) (uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return uint64(len(d.events)), nil
+}
+
 func (d *daemon) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {
 	for i := int(since); ; {
 		d.mu.Lock()

@@ -103,7 +103,8 @@ func (r *round) prepare(ctx context.Context) error {
 		return &lost{"it is not running: nothing was broken"}
 	}
 	r.in = list[0]
-	return r.daemon.Events(ctx, 0, false, func(e api.Event) error { r.since = max(r.since, e.Seq); return nil })
+	r.since, err = r.daemon.LastEvent(ctx)
+	return err
 }
 
 // failure is what a command did not get to.

@@ -100,12 +100,20 @@ func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
 	if len(errs) == 0 {
 		errs = Cycles(next)
 	}
+	by := api.CallerOf(ctx)
 	if len(errs) > 0 {
-		return nil, refuse("refused", errs.Error(), "nothing was changed; see `stay check`")
+		refused := refuse("refused", errs.Error(), "nothing was changed; see `stay check`")
+		_ = e.do(ctx, func() { e.daemonCommand("apply", "", by, "refused: apply", refused) })
+		return nil, refused
 	}
 	var changes []api.Change
 	var refused error
 	err := e.change(ctx, func() {
+		defer func() {
+			if refused != nil {
+				e.daemonCommand("apply", "", by, "refused: apply", refused)
+			}
+		}()
 		if e.daemon.Mode != running {
 			refused = errGoingDown()
 			return
@@ -114,13 +122,13 @@ func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
 			refused = refuse("refused", next.File+": the file names no service, and some run", "nothing was changed; `stay stop all` or `stay down`, if that is what is meant")
 			return
 		}
-		changes, refused = e.apply(next)
+		changes, refused = e.apply(next, by)
 	})
 	return changes, first(err, refused)
 }
 
 // apply makes next what runs.
-func (e *Engine) apply(next *spec.Config) ([]api.Change, error) {
+func (e *Engine) apply(next *spec.Config, by *api.Caller) ([]api.Change, error) {
 	var changes []api.Change
 	var a agenda
 	for _, c := range spec.Diff(visible(e.cfg), next) {
@@ -130,7 +138,7 @@ func (e *Engine) apply(next *spec.Config) ([]api.Change, error) {
 	if err := e.become(merged(e.cfg, next), a); err != nil {
 		return nil, err
 	}
-	e.event(event{kind: "command", text: "apply: " + summary(changes)})
+	e.daemonCommand("apply", "", by, "apply: "+summary(changes), nil)
 	return changes, nil
 }
 
@@ -272,6 +280,7 @@ func (e *Engine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 	}
 	var refused error
 	w := newWait()
+	w.by = api.CallerOf(ctx)
 	err := e.change(ctx, func() {
 		switch {
 		case e.daemon.Mode != running:

@@ -30,6 +30,7 @@ type clerk struct {
 	logs  *capture.Store
 	store *incident.Store
 	oom   *evidence.OOM
+	found func(a *api.Incident) // called when a death turns out to be the kernel's, for want of memory
 }
 
 // clerkQueue is how many incidents may wait.
@@ -55,6 +56,7 @@ func (e *Engine) openClerk() {
 	}
 	e.clerk.store = store
 	e.clerk.oom = evidence.NewOOM()
+	e.clerk.found = e.noteOOM
 	go e.clerk.run()
 }
 
@@ -119,12 +121,22 @@ func (c *clerk) settle(ctx context.Context) {
 	}
 }
 
+// noteOOM makes an event of what the kernel did. It is called by the clerk.
+func (e *Engine) noteOOM(a *api.Incident) {
+	name, gen, pid := a.Name, a.Generation, a.Pid
+	e.post(func() {
+		e.event(event{kind: api.KindOOM, in: e.insts[name], gen: gen, pid: pid, text: "the kernel killed it for want of memory",
+			more: func(a *api.Event) { a.Name, a.Cause = name, api.CauseOOM }})
+	})
+}
+
 // complete adds what is found out beside the loop: whether it was the kernel for want of memory, and the last output.
 func (c *clerk) complete(d *draft) {
 	a := d.incident
 	if a.Cause == api.CauseSignal && a.Signal == "KILL" {
 		if how, yes := c.oom.Killed(a.Pid, a.MonoNS); yes {
 			a.Cause, a.Detail = api.CauseOOM, how
+			c.found(a)
 		}
 	}
 	if d.stream != nil && len(c.queue) < clerkQueue/16 {

@@ -52,7 +52,12 @@ func match(pattern, name string) bool {
 func (e *Engine) Do(ctx context.Context, c api.Command) (api.Result, error) {
 	var refused error
 	w := newWait()
-	err := e.change(ctx, func() { refused = e.command(c, w) })
+	w.by = api.CallerOf(ctx)
+	err := e.change(ctx, func() {
+		if refused = e.command(c, w); refused != nil {
+			e.commandRefused(c, w.by, refused)
+		}
+	})
 	return e.await(ctx, w, first(err, refused))
 }
 
@@ -85,7 +90,7 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	if e.daemon.Mode == goingDown && c.Verb != api.Wait && c.Verb != api.Signal && c.Verb != api.Stop {
 		return errGoingDown()
 	}
-	w.verb, w.insts = c.Verb, list
+	w.verb, w.asked, w.insts = c.Verb, c.Target, list
 	switch c.Verb {
 	case api.Start:
 		list = e.startList(list)
@@ -113,7 +118,7 @@ func (e *Engine) command(c api.Command, w *wait) error {
 		}
 	}
 	if c.Verb != api.Wait {
-		e.event(event{kind: "command", text: string(c.Verb) + " " + c.Target})
+		e.commandTaken(c, w)
 	}
 	if c.NoWait {
 		w.left = map[*inst]bool{}
@@ -245,7 +250,8 @@ func (e *Engine) signalList(list []*inst, c api.Command, w *wait) error {
 	if sent == 0 {
 		return refuse("conflict", "nothing to signal: no process is running", "`stay status` shows what runs")
 	}
-	e.event(event{kind: "command", text: "signal " + sig.String() + " " + c.Target})
+	c.Signal = sig.String()
+	e.commandTaken(c, w)
 	e.settle(w)
 	return nil
 }
@@ -270,7 +276,7 @@ func (e *Engine) mute(list []*inst, c api.Command, w *wait) error {
 	if muted == 0 {
 		return refuse("conflict", "no pulse to hold back: none of "+quote(c.Target)+" is ready and has a live pulse", "`stay pulse` shows what there is")
 	}
-	e.event(event{kind: "command", text: "mute " + c.Target})
+	e.commandTaken(c, w)
 	e.settle(w)
 	return nil
 }
@@ -280,7 +286,7 @@ func (e *Engine) Shutdown(ctx context.Context, now bool) error {
 	done := make(chan struct{})
 	err := e.do(ctx, func() {
 		e.down = append(e.down, func() { close(done) })
-		e.goDown(now)
+		e.goDown(now, api.CallerOf(ctx))
 	})
 	if err != nil {
 		return err
@@ -296,12 +302,12 @@ func (e *Engine) Shutdown(ctx context.Context, now bool) error {
 }
 
 // goDown stores the intention first, then stops everything, dependents before what they need.
-func (e *Engine) goDown(now bool) {
+func (e *Engine) goDown(now bool, by *api.Caller) {
 	first := e.daemon.Mode != goingDown || now && !e.daemon.Now
 	e.daemon.Mode, e.daemon.Now = goingDown, now || e.daemon.Now
 	if first {
 		e.saveDaemon()
-		e.event(event{kind: "command", text: "down"})
+		e.daemonCommand("down", "", by, "down", nil)
 	}
 	e.queue, e.queueAt = nil, 0
 	order := e.graph.Order()

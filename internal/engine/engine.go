@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/backoff"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/graph"
@@ -76,6 +77,7 @@ type Engine struct {
 	store      *capture.Store
 	legacy     []*os.File // of store, for the next engine; nil: none
 	events     events
+	diary      diary
 	version    uint64 // of the snapshot
 	answering  bool   // recovered, and clients are served
 	snap       *snapshot
@@ -105,6 +107,8 @@ func Run(o Options) error {
 	}
 	go e.link.read(e.facts)
 	e.batch()
+	e.checkpoint()
+	e.keepBooks()
 	e.link.send(&keeper.Message{Kind: keeper.Ready})
 	e.answering = true
 	go e.captureRest()
@@ -134,6 +138,7 @@ func newEngine(o Options) *Engine {
 		plans:    plans(),
 		alive:    aliveMark{fd: -1},
 		clerk:    newClerk(o.Log),
+		diary:    noDiary(),
 	}
 	now, _ := o.Now()
 	e.judge = judge.New(now)
@@ -263,6 +268,12 @@ func (e *Engine) flushTouched() {
 	}
 }
 
+// allDown is the last word of a daemon.
+const allDown = "all is down"
+
+// leaveWithin is how long a daemon that leaves waits for its journal to be in the files.
+const leaveWithin = time.Second
+
 // leave ends the daemon: everything is down.
 func (e *Engine) leave() {
 	for _, f := range e.down {
@@ -273,9 +284,16 @@ func (e *Engine) leave() {
 		return
 	}
 	e.daemon.Left = true
-	e.event(event{kind: "engine", text: "all is down"})
+	e.event(event{kind: api.KindEngine, text: allDown})
+	kept := e.closeJournal()
 	e.after(50*time.Millisecond, func() { // the answers to clients go out first
-		e.link.send(&keeper.Message{Kind: keeper.Shutdown})
+		go func() {
+			select {
+			case <-kept:
+			case <-time.After(leaveWithin): // its disk is full or does not answer
+			}
+			e.link.send(&keeper.Message{Kind: keeper.Shutdown})
+		}()
 	})
 }
 

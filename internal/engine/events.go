@@ -2,8 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"time"
 
 	"example.com/stay/api"
@@ -13,8 +11,8 @@ import (
 // keepEvents is how many events are kept for readers that come later.
 const keepEvents = 4096
 
-// reserve is how many event numbers are taken at once: so that numbers never go back, the first of each batch is stored
-// in the daemon's record before any is given out.
+// reserve is how many event numbers are taken at once where there is no mark of the last one: so that numbers never go
+// back, the first of each batch is stored in the daemon's record before any is given out.
 const reserve = 1024
 
 // events is the ring of the last events and those who read along.
@@ -22,12 +20,16 @@ type events struct {
 	ring    []api.Event
 	next    uint64 // number of the next event
 	ceiling uint64 // numbers below it are reserved
+	after   uint64 // the last one that was kept of the daemon before; 0: this daemon's own go on without a hole
+	boot    string
 	readers map[chan api.Event]bool
 }
 
-func (ev *events) start(from uint64) {
-	ev.next, ev.ceiling = from+1, from
+// start has numbers go on above given; those up to kept are reserved.
+func (ev *events) start(given, kept uint64) {
+	ev.next, ev.ceiling = given+1, kept
 	ev.readers = map[chan api.Event]bool{}
+	ev.boot = bootID()
 }
 
 // An event is what the loop says of something; the rest is filled in.
@@ -39,10 +41,11 @@ type event struct {
 	pid  int    // 0: the instance's
 	gen  uint64 // 0: the instance's
 	text string
+	more func(*api.Event) // fills in what only some kinds have; nil: nothing
 }
 
-// event gives out one event.
-func (e *Engine) event(x event) {
+// event gives out one event, and returns its number.
+func (e *Engine) event(x event) uint64 {
 	ev := &e.events
 	a := api.Event{Seq: ev.next, Time: e.wall, MonoNS: int64(e.now), Kind: x.kind, From: x.from, To: x.to, Message: x.text}
 	if x.in != nil {
@@ -50,23 +53,34 @@ func (e *Engine) event(x event) {
 		a.Generation = cmp.Or(x.gen, x.in.u.Gen)
 		a.Pid = cmp.Or(x.pid, x.in.u.Pid)
 	}
+	if x.more != nil {
+		x.more(&a)
+	}
 	ev.next++
 	if ev.next > ev.ceiling {
 		ev.ceiling = ev.next + reserve
 		e.daemon.Seq = ev.ceiling
 		e.saveDaemon()
 	}
-	if len(ev.ring) == keepEvents {
-		copy(ev.ring, ev.ring[keepEvents/4:])
-		ev.ring = ev.ring[:keepEvents-keepEvents/4]
-	}
-	ev.ring = append(ev.ring, a)
+	ev.keep(a)
 	for r := range ev.readers {
 		select {
 		case r <- a:
 		default: // it finds the gap itself: numbers are missing
 		}
 	}
+	e.inscribe(a)
+	return a.Seq
+}
+
+// keep puts an event into the ring.
+func (ev *events) keep(a api.Event) {
+	if len(ev.ring) == keepEvents {
+		copy(ev.ring, ev.ring[keepEvents/4:])
+		clear(ev.ring[keepEvents-keepEvents/4:])
+		ev.ring = ev.ring[:keepEvents-keepEvents/4]
+	}
+	ev.ring = append(ev.ring, a)
 }
 
 // shown is what readers were last told of an instance.
@@ -97,58 +111,11 @@ func (e *Engine) showChange(in *inst) {
 	if now.state == api.Starting && was.state == api.Running && in.u.Last.Gen == was.gen {
 		text = "again: " + endPhrase(in.u.Last) // it came back so fast that nobody saw it gone
 	}
-	e.event(event{kind: "state", in: in, from: was.state, to: now.state, text: text})
+	e.event(event{kind: api.KindState, in: in, from: was.state, to: now.state, text: text, more: in.wanted})
 }
 
-// Events calls emit with each event above since, then with each new one if follow.
-func (e *Engine) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {
-	reader := make(chan api.Event, 256)
-	var past []api.Event
-	err := e.do(ctx, func() {
-		for _, a := range e.events.ring {
-			if a.Seq > since {
-				past = append(past, a)
-			}
-		}
-		if follow {
-			e.events.readers[reader] = true
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if follow {
-		defer e.post(func() { delete(e.events.readers, reader) })
-	}
-	last := since
-	send := func(a api.Event) error {
-		if last != 0 && a.Seq > last+1 {
-			if err := emit(api.Event{Seq: a.Seq - 1, Time: a.Time, Kind: "gap", Message: "events are missing here"}); err != nil {
-				return err
-			}
-		}
-		last = a.Seq
-		return emit(a)
-	}
-	for _, a := range past {
-		if err := send(a); err != nil {
-			return err
-		}
-	}
-	for follow {
-		select {
-		case a := <-reader:
-			if err := send(a); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
-		case <-e.loop:
-			return errors.New("the engine is leaving")
-		}
-	}
-	return nil
-}
+// wanted notes of an event whether its instance is to be up.
+func (in *inst) wanted(a *api.Event) { a.Wanted = in.u.Want != unit.Down }
 
 // logTrouble makes an event of a log file that cannot be written, and of one that can again.
 func (e *Engine) logTrouble(name string, problem error) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,13 +84,30 @@ func (e *Engine) exited(in *inst, m *keeper.Message) {
 		if how.Reason == unit.Hang || how.Reason == unit.Probe {
 			how.Text = "" // why is told already, by the event of the hang
 		}
-		e.event(event{kind: "exit", in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(how)})
+		e.event(event{kind: api.KindExit, in: in, pid: m.Pid, gen: m.Gen, text: endPhrase(how), more: in.ended})
 	}
 }
 
 func (e *Engine) spawnFailed(in *inst, m *keeper.Message) {
 	in.seen = max(in.seen, m.Gen)
+	mine := m.Gen == in.u.Gen && in.u.Phase == unit.Spawning
 	e.step(in, unit.Event{Kind: unit.SpawnFailed, Gen: m.Gen, End: spawnEnd(m, e.now)})
+	if mine && in.u.Last.Gen == m.Gen {
+		e.event(event{kind: api.KindExit, in: in, gen: m.Gen, text: endPhrase(in.u.Last), more: in.ended})
+	}
+}
+
+// ended completes the event of the end that its unit had last.
+func (in *inst) ended(a *api.Event) {
+	l := in.u.Last
+	in.wanted(a)
+	a.Cause, a.Code, a.UptimeMS = causes[l.Reason], l.Code, l.Uptime/1e6
+	if l.Signal != 0 {
+		a.Signal = signalName(l.Signal)
+	}
+	asked := a.Cause == api.CauseOperator || a.Cause == api.CauseChanged || a.Cause == api.CauseDependency
+	over := in.u.Phase == unit.Idle && l.Good(in.svc.spec.Success)
+	a.Expected = asked || over
 }
 
 // spawnEnd is the end of what never was.
@@ -189,7 +207,7 @@ func (e *Engine) mainMoved(in *inst, m *keeper.Message) {
 // asked acts on a signal that was sent to the keeper.
 func (e *Engine) asked(sig int) {
 	if unix.Signal(sig) == unix.SIGHUP {
-		e.event(event{kind: "command", text: "HUP: apply"})
+		e.daemonCommand("HUP", "", nil, "HUP: apply", nil)
 		go func() {
 			if _, err := e.Apply(backgroundContext()); err != nil {
 				e.log.Error("apply", "error", err)
@@ -198,7 +216,8 @@ func (e *Engine) asked(sig int) {
 		}()
 		return
 	}
-	e.event(event{kind: "command", text: unix.SignalName(unix.Signal(sig)) + ": down"})
-	e.goDown(false)
+	name := strings.TrimPrefix(unix.SignalName(unix.Signal(sig)), "SIG")
+	e.daemonCommand(name, "", nil, name+": down", nil)
+	e.goDown(false, nil)
 	e.link.send(&keeper.Message{Kind: keeper.Acted}) // not before the mode is stored
 }

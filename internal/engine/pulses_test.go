@@ -39,7 +39,7 @@ func newStage(t *testing.T) *stage {
 		s.Pulse = &spec.Pulse{Limit: time.Second, LimitMax: 10 * time.Second, ExtendMax: 10 * time.Second, Lost: spec.LostMark, Slots: 31}
 	})
 	s.cfg, s.daemon = &spec.Config{Services: []*spec.Service{web}}, daemonRecord{Mode: running}
-	s.events.start(0)
+	s.events.start(0, 0)
 	s.build(s.cfg)
 	s.web = s.insts["web"]
 	s.web.u = unit.Unit{Want: unit.Up, Phase: unit.Ready, Gen: 7, Pid: 70, Started: s.mono, Since: s.mono, WasReady: true, DepsMet: true}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/stay/api"
 	"example.com/stay/internal/backoff"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/keeper"
@@ -50,7 +51,7 @@ func (e *Engine) recover() (net.Listener, error) {
 		return nil, err
 	}
 	e.bucket = backoff.NewBucket(e.cfg.Daemon.ForkRate)
-	e.events.start(e.daemon.Seq)
+	e.openJournal()
 	e.build(e.cfg)
 	e.restore(rows)
 	e.redraft()
@@ -68,7 +69,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	if e.o.Fresh {
 		text += ", fresh: restart counters were lost"
 	}
-	e.event(event{kind: "engine", text: text})
+	e.event(event{kind: api.KindEngine, text: text, more: func(a *api.Event) { a.Boot, a.First, a.After = e.events.boot, first, e.events.after }})
 	return control, nil
 }
 
@@ -343,7 +344,7 @@ func (e *Engine) startWanted(rows map[string]*rowIn, first bool) {
 		e.saveDaemon()
 	}
 	if e.daemon.Mode == goingDown {
-		e.goDown(e.daemon.Now)
+		e.goDown(e.daemon.Now, nil)
 		return
 	}
 	want := e.wanted()

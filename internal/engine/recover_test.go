@@ -37,7 +37,7 @@ func engineOf(t *testing.T, services ...*spec.Service) *Engine {
 	close(e.loop) // what is posted is dropped
 	e.cfg, e.daemon = &spec.Config{Services: services}, daemonRecord{Mode: running}
 	sortServices(e.cfg)
-	e.events.start(0)
+	e.events.start(0, 0)
 	e.build(e.cfg)
 	return e
 }

@@ -145,7 +145,11 @@ func (e *Engine) condemn(in *inst, v *judge.Verdict) {
 		return
 	}
 	text := verdictPhrase(in.verdict)
-	e.event(event{kind: "hang", in: in, text: text})
+	cause := api.CauseHang
+	if kind == unit.ProbeFailed {
+		cause = api.CauseCheck
+	}
+	e.event(event{kind: api.KindHang, in: in, text: text, more: func(a *api.Event) { a.Cause = cause }})
 	e.log.Warn("hang", "unit", in.name, "pid", in.u.Pid, "verdict", text)
 }
 

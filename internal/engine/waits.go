@@ -19,6 +19,10 @@ type wait struct {
 	result api.Result
 	done   chan struct{}
 	closed bool
+
+	by      *api.Caller // nil: nobody said
+	asked   string      // the command's target
+	command uint64      // number of the command's event; 0: its result is nobody's business
 }
 
 func newWait() *wait { return &wait{left: map[*inst]bool{}, done: make(chan struct{})} }
@@ -52,6 +56,7 @@ func (e *Engine) completeWait(w *wait) {
 	for _, in := range w.insts {
 		in.waits = remove(in.waits, w)
 	}
+	e.commandDone(w)
 	e.answers = append(e.answers, func() { close(w.done) })
 }
 

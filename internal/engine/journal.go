@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/journal"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/unit"
+)
+
+// This file: events on their way to the journal. The loop writes each as a line into a pipe that the keeper holds, so an
+// engine that is killed loses nothing of what it wrote. From the pipe it goes to files like the output of a service.
+
+// journalName is the name of the journal's files and pipe.
+const journalName = "journal"
+
+// The journal's files and what waits for them.
+const (
+	journalSize = 10_000_000 // bytes of one file
+	journalKeep = 10         // files beside it
+	journalPipe = 1 << 20    // bytes of the pipe, where the kernel lets it have so much
+	journalWait = 1 << 20    // bytes that wait in memory while the pipe is full
+)
+
+// journalAgain is how long a full pipe is left alone.
+const journalAgain = 50 * time.Millisecond
+
+// A diary is the journal as the loop writes it.
+type diary struct {
+	out     int // write end of the pipe; -1: there is none
+	mark    int // memfd with the number of the last event, for the next engine; -1: there is none
+	store   *capture.Store
+	stream  *capture.Stream
+	line    []byte   // scratch
+	waiting [][]byte // lines that did not fit into the pipe
+	bytes   int      // of waiting
+	lost    uint64   // events after those that wait
+	soon    bool     // a try is due
+	told    int      // bytes since the last checkpoint
+	checked unit.Time
+	wrote   unit.Time
+}
+
+func noDiary() diary { return diary{out: -1, mark: -1} }
+
+// openJournal takes over the journal of the engine before, or begins one, and has the events go on from its last number.
+func (e *Engine) openJournal() {
+	d := &e.diary
+	kept := e.daemon.Seq
+	var err error
+	if d.store, err = capture.Open(capture.Options{Dir: filepath.Join(e.cfg.Daemon.StateDir, "journal"), Report: e.journalTrouble}); err != nil {
+		e.log.Error("the journal is not kept", "error", err)
+	} else if err := e.openPipe(); err != nil {
+		e.log.Error("the journal is not kept", "error", err)
+	}
+	if given, ok := e.fetchMark(); ok {
+		e.events.start(given, kept)
+		return
+	}
+	last := d.last()
+	given := max(kept, last.Seq)
+	if kept == 0 && last.Seq != 0 && last.Message != allDown {
+		given += reserve // what readers saw of them may never have reached the disk
+	}
+	e.events.start(given, kept)
+	e.events.after = last.Seq
+}
+
+// openPipe has the journal's pipe read, and its other end ready for writing.
+func (e *Engine) openPipe() error {
+	d := &e.diary
+	in, err := e.fetch(journalName)
+	if err != nil {
+		if in, err = newPipe(); err != nil {
+			return err
+		}
+		e.link.send(&keeper.Message{Kind: keeper.Hold, Name: journalName}, in)
+	}
+	e.keepCopy(journalName, in)
+	d.out, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", in), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		d.out = -1
+		return fail("open its pipe", err)
+	}
+	own, err := unix.FcntlInt(uintptr(in), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fail("open its pipe", err)
+	}
+	d.stream = d.store.Stream(journalName, 1, os.NewFile(uintptr(own), journalName), capture.Policy{MaxSize: journalSize, Keep: journalKeep})
+	return nil
+}
+
+// newPipe returns the read end of a pipe whose other end has yet to be opened.
+func newPipe() (int, error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return -1, fail("make its pipe", err)
+	}
+	_, _ = unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, journalPipe) // a smaller one does too
+	unix.Close(p[1])
+	return p[0], nil
+}
+
+// fetchMark returns the number of the last event, as the engine before noted it, and sees to it that there is a mark.
+func (e *Engine) fetchMark() (given uint64, ok bool) {
+	const name = "journal-mark"
+	d := &e.diary
+	fd, err := e.fetch(name)
+	if err == nil {
+		var b [8]byte
+		n, err := unix.Pread(fd, b[:], 0)
+		given, ok = binary.NativeEndian.Uint64(b[:]), err == nil && n == len(b)
+	} else if fd, err = keeper.Memfd(name, make([]byte, 8)); err != nil {
+		e.log.Error("note the numbers of events", "error", err)
+		return 0, false
+	} else {
+		e.link.send(&keeper.Message{Kind: keeper.Hold, Name: name}, fd)
+	}
+	e.keepCopy(name, fd)
+	d.mark = fd
+	return given, ok && given > 0
+}
+
+// last is the last event that stands in the files.
+func (d *diary) last() (last api.Event) {
+	if d.store == nil {
+		return last
+	}
+	lines, _ := d.store.Tail(journalName, 100)
+	var r journal.Reader
+	for _, l := range lines {
+		_ = r.Line([]byte(l.Text), func(a api.Event) error { last = a; return nil })
+	}
+	return last
+}
+
+// write writes an event, or has it wait.
+func (d *diary) write(a api.Event) (again bool) {
+	if d.mark >= 0 {
+		var b [8]byte
+		binary.NativeEndian.PutUint64(b[:], a.Seq)
+		_, _ = unix.Pwrite(d.mark, b[:], 0) // where it fails the next engine leaves numbers out
+	}
+	d.wrote = unit.Time(a.MonoNS)
+	if d.out < 0 {
+		return false
+	}
+	d.line = journal.Append(d.line[:0], a)
+	d.told += len(d.line)
+	switch {
+	case len(d.waiting) == 0 && d.lost == 0 && d.put(d.line):
+		return false
+	case d.lost > 0 || d.bytes+len(d.line) > journalWait:
+		d.lost++
+	default:
+		d.waiting = append(d.waiting, append([]byte(nil), d.line...))
+		d.bytes += len(d.line)
+	}
+	again = !d.soon
+	d.soon = true
+	return again
+}
+
+// put writes one line whole or not at all. A line that cannot be written for another reason than want of room is gone.
+func (d *diary) put(line []byte) bool {
+	for {
+		_, err := unix.Write(d.out, line)
+		if err != unix.EINTR {
+			return !errors.Is(err, unix.EAGAIN)
+		}
+	}
+}
+
+// retry writes what waits. It says whether something still does.
+func (d *diary) retry() bool {
+	d.soon = false
+	n := 0
+	for n < len(d.waiting) && d.put(d.waiting[n]) {
+		d.bytes -= len(d.waiting[n])
+		n++
+	}
+	if d.waiting = d.waiting[n:]; len(d.waiting) == 0 {
+		d.waiting = nil
+	}
+	d.soon = len(d.waiting) > 0
+	return d.soon
+}
+
+// record gives an event to the journal.
+func (e *Engine) inscribe(a api.Event) {
+	if e.diary.write(a) {
+		e.retryJournal()
+	}
+	if e.diary.told > checkpointBytes {
+		e.checkpoint()
+	}
+}
+
+// retryJournal tries again, a little later, to write what waits; after a gap it says how many events are missing.
+func (e *Engine) retryJournal() {
+	e.after(journalAgain, func() {
+		d := &e.diary
+		if d.retry() {
+			e.retryJournal()
+			return
+		}
+		if n := d.lost; n > 0 {
+			d.lost = 0
+			e.log.Warn("the journal could not be written for a while", "missing", n)
+			e.event(event{kind: api.KindGap, text: journal.GapText(n), more: func(a *api.Event) { a.Missing = n }})
+			e.checkpoint()
+		}
+	})
+}
+
+// journalTrouble makes an event of a journal that cannot be written, and of one that can again.
+func (e *Engine) journalTrouble(_ string, problem error) {
+	text := "the journal is written again"
+	if problem != nil {
+		text = "the journal cannot be written, it waits: " + problem.Error()
+		e.log.Error("journal", "error", problem)
+	}
+	go e.post(func() { e.event(event{kind: api.KindLog, text: text}) })
+}
+
+// closeJournal ends the journal, and returns what is closed when all of it is in the files.
+func (e *Engine) closeJournal() <-chan struct{} {
+	d := &e.diary
+	if d.out >= 0 {
+		d.retry()
+		unix.Close(d.out)
+		d.out = -1
+	}
+	if d.stream == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return d.stream.Done()
+}
+
+// bootID is the kernel's name for this boot; "" where it does not say.
+func bootID() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+}
