@@ -37,8 +37,9 @@ const journalAgain = 50 * time.Millisecond
 
 // A diary is the journal as the loop writes it.
 type diary struct {
-	out     int // write end of the pipe; -1: there is none
-	mark    int // memfd with the number of the last event, for the next engine; -1: there is none
+	out     int    // write end of the pipe; -1: there is none
+	mark    int    // memfd with the number of the last event, for the next engine; -1: there is none
+	given   uint64 // what stood in it
 	store   *capture.Store
 	stream  *capture.Stream
 	line    []byte   // scratch
@@ -53,21 +54,28 @@ type diary struct {
 
 func noDiary() diary { return diary{out: -1, mark: -1} }
 
-// openJournal takes over the journal of the engine before, or begins one, and has the events go on from its last number.
+// openJournal takes over the journal of the engine before, or begins one. It asks the keeper, so it comes before List:
+// from then on the keeper tells what must be heard.
 func (e *Engine) openJournal() {
 	d := &e.diary
-	kept := e.daemon.Seq
+	d.given = e.fetchMark()
 	var err error
-	if d.store, err = capture.Open(capture.Options{Dir: filepath.Join(e.cfg.Daemon.StateDir, "journal"), Report: e.journalTrouble}); err != nil {
-		e.log.Error("the journal is not kept", "error", err)
-	} else if err := e.openPipe(); err != nil {
+	if d.store, err = capture.Open(capture.Options{Dir: filepath.Join(e.cfg.Daemon.StateDir, "journal"), Report: e.journalTrouble}); err == nil {
+		err = e.openPipe()
+	}
+	if err != nil {
 		e.log.Error("the journal is not kept", "error", err)
 	}
-	if given, ok := e.fetchMark(); ok {
-		e.events.start(given, kept)
+}
+
+// startEvents has the numbers of events go on from the last one.
+func (e *Engine) startEvents() {
+	kept := e.daemon.Seq
+	if e.diary.given > 0 {
+		e.events.start(e.diary.given, kept)
 		return
 	}
-	last := d.last()
+	last := e.diary.last()
 	given := max(kept, last.Seq)
 	if kept == 0 && last.Seq != 0 && last.Message != allDown {
 		given += reserve // what readers saw of them may never have reached the disk
@@ -111,24 +119,23 @@ func newPipe() (int, error) {
 	return p[0], nil
 }
 
-// fetchMark returns the number of the last event, as the engine before noted it, and sees to it that there is a mark.
-func (e *Engine) fetchMark() (given uint64, ok bool) {
+// fetchMark returns the number of the last event, as the engine before noted it, and sees to it that there is a mark; 0
+// where there was none.
+func (e *Engine) fetchMark() uint64 {
 	const name = "journal-mark"
-	d := &e.diary
+	var b [8]byte
 	fd, err := e.fetch(name)
 	if err == nil {
-		var b [8]byte
-		n, err := unix.Pread(fd, b[:], 0)
-		given, ok = binary.NativeEndian.Uint64(b[:]), err == nil && n == len(b)
-	} else if fd, err = keeper.Memfd(name, make([]byte, 8)); err != nil {
+		_, _ = unix.Pread(fd, b[:], 0)
+	} else if fd, err = keeper.Memfd(name, b[:]); err != nil {
 		e.log.Error("note the numbers of events", "error", err)
-		return 0, false
+		return 0
 	} else {
 		e.link.send(&keeper.Message{Kind: keeper.Hold, Name: name}, fd)
 	}
 	e.keepCopy(name, fd)
-	d.mark = fd
-	return given, ok && given > 0
+	e.diary.mark = fd
+	return binary.NativeEndian.Uint64(b[:])
 }
 
 // last is the last event that stands in the files.

@@ -46,12 +46,13 @@ func (e *Engine) recover() (net.Listener, error) {
 	}
 	e.openClerk()
 	e.fetchAlive()
+	e.openJournal()
 	rows, err := e.list()
 	if err != nil {
 		return nil, err
 	}
 	e.bucket = backoff.NewBucket(e.cfg.Daemon.ForkRate)
-	e.openJournal()
+	e.startEvents()
 	e.build(e.cfg)
 	e.restore(rows)
 	e.redraft()
