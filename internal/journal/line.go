@@ -48,8 +48,8 @@ func shorten(a *api.Event, over int) bool {
 		return shorter
 	}
 	text, cut := *longest, 0
-	if len(text) > 2*MaxLine { // escaped it may be six times as long, and is one try then
-		cut = 2 * MaxLine
+	if len(text) > MaxLine { // over counts what escapes add, which may be five times as much
+		cut = MaxLine - len(Cut)
 	} else {
 		cut = max(0, len(text)-over-len(Cut))
 	}
