@@ -51,6 +51,7 @@ const (
 	KindHeld       = "held"       // a pulse is late, and there is a reason not to act
 	KindPulse      = "pulse"      // something else about a pulse
 	KindCheck      = "check"      // a check began to fail, or works again
+	KindJob        = "job"        // what became of a time at which a job was to run
 	KindCommand    = "command"    // somebody asked for something; with Error: it was refused
 	KindResult     = "result"     // what became of a command
 	KindEngine     = "engine"     // an engine started, or leaves

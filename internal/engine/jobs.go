@@ -79,7 +79,7 @@ func (e *Engine) planJob(in *inst) {
 		if job.CatchUp {
 			text += ": one run makes up for them"
 		}
-		e.event(event{kind: "job", in: in, text: text})
+		e.event(event{kind: api.KindJob, in: in, text: text})
 	}
 	e.replan(in, was)
 }
@@ -130,12 +130,12 @@ func (e *Engine) tickJob(in *inst) {
 	case act == schedule.Run:
 		e.step(in, unit.Event{Kind: unit.Start})
 	case act == schedule.Restart:
-		e.event(event{kind: "job", in: in, text: "its time has come, and a run is under way: it is replaced"})
+		e.event(event{kind: api.KindJob, in: in, text: "its time has come, and a run is under way: it is replaced"})
 		e.step(in, unit.Event{Kind: unit.Restart, Reason: unit.ByOperator})
 	case state.Skipped > was.Skipped:
-		e.event(event{kind: "job", in: in, text: "its time has come, and a run is under way: it is skipped"})
+		e.event(event{kind: api.KindJob, in: in, text: "its time has come, and a run is under way: it is skipped"})
 	case state.Queued && !was.Queued:
-		e.event(event{kind: "job", in: in, text: "its time has come, and a run is under way: another follows"})
+		e.event(event{kind: api.KindJob, in: in, text: "its time has come, and a run is under way: another follows"})
 	}
 }
 

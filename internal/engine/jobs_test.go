@@ -45,7 +45,7 @@ func newDesk(t *testing.T, overlap schedule.Overlap) *desk {
 	d.cfg, d.daemon = &spec.Config{Services: []*spec.Service{job}}, daemonRecord{Mode: running}
 	d.jobTimes = openJobTimes(t.TempDir(), d.log)
 	t.Cleanup(d.jobTimes.wait)
-	d.events.start(0)
+	d.events.start(0, 0)
 	d.build(d.cfg)
 	d.initGraph()
 	d.job = d.insts["job"]

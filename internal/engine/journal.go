@@ -37,9 +37,10 @@ const journalAgain = 50 * time.Millisecond
 
 // A diary is the journal as the loop writes it.
 type diary struct {
-	out     int    // write end of the pipe; -1: there is none
-	mark    int    // memfd with the number of the last event, for the next engine; -1: there is none
-	given   uint64 // what stood in it
+	out     int        // write end of the pipe; -1: there is none
+	mark    int        // memfd with the number of the last event, for the next engine; -1: there is none
+	given   uint64     // what stood in it
+	legacy  []*os.File // of store
 	store   *capture.Store
 	stream  *capture.Stream
 	line    []byte   // scratch
@@ -59,8 +60,10 @@ func noDiary() diary { return diary{out: -1, mark: -1} }
 func (e *Engine) openJournal() {
 	d := &e.diary
 	d.given = e.fetchMark()
+	d.legacy = e.fetchLegacy(journalName)
 	var err error
-	if d.store, err = capture.Open(capture.Options{Dir: filepath.Join(e.cfg.Daemon.StateDir, "journal"), Report: e.journalTrouble}); err == nil {
+	dir := filepath.Join(e.cfg.Daemon.StateDir, "journal")
+	if d.store, err = capture.Open(capture.Options{Dir: dir, Legacy: d.legacy, Report: e.journalTrouble}); err == nil {
 		err = e.openPipe()
 	}
 	if err != nil {

@@ -99,10 +99,10 @@ func (e *Engine) lastLines(ctx context.Context, name string, n int) []string {
 	return texts
 }
 
-// fetchLegacy takes over what one engine leaves to the next of how far its logs have come, or makes it. nil: there is none,
+// fetchLegacy takes over what one engine leaves to the next of how far a store of logs has come, or makes it. nil: there is none,
 // and an engine that is killed may write a chunk twice.
-func (e *Engine) fetchLegacy() []*os.File {
-	name := func(i int) string { return fmt.Sprintf("logs.%d", i) }
+func (e *Engine) fetchLegacy(store string) []*os.File {
+	name := func(i int) string { return fmt.Sprintf("%s.%d", store, i) }
 	var files []*os.File
 	for i := range capture.LegacyFiles {
 		fd, err := e.fetch(name(i))

@@ -39,7 +39,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.legacy = e.fetchLegacy()
+	e.legacy = e.fetchLegacy("logs")
 	e.store, err = capture.Open(capture.Options{Dir: e.cfg.Daemon.LogDir, Legacy: e.legacy, Report: e.logTrouble, Ended: e.captured})
 	if err != nil {
 		return nil, err

@@ -50,15 +50,19 @@ func TestLine(t *testing.T) {
 func TestLongTexts(t *testing.T) {
 	long := strings.Repeat("é", 5000)
 	for name, change := range map[string]func(*api.Event){
-		"message":         func(a *api.Event) { a.Message = long },
-		"a little":        func(a *api.Event) { a.Message = strings.Repeat("x", MaxLine-100) },
-		"error":           func(a *api.Event) { a.Error = long },
-		"target":          func(a *api.Event) { a.Target = long },
-		"all":             func(a *api.Event) { a.Message, a.Error, a.Target, a.Name, a.Verb, a.Boot, a.Kind = long, long, long, long, long, long, long },
-		"escaped":         func(a *api.Event) { a.Message = strings.Repeat("\x01", 1<<20) },
-		"no text":         func(a *api.Event) { a.Message = strings.Repeat("\xff", 1<<20) },
-		"too many states": func(a *api.Event) { a.States = map[api.State][]string{api.Running: strings.Fields(strings.Repeat("web ", 2000))} },
-		"a strange time":  func(a *api.Event) { a.Time = noon.AddDate(9000, 0, 0) },
+		"message":  func(a *api.Event) { a.Message = long },
+		"a little": func(a *api.Event) { a.Message = strings.Repeat("x", MaxLine-100) },
+		"error":    func(a *api.Event) { a.Error = long },
+		"target":   func(a *api.Event) { a.Target = long },
+		"all": func(a *api.Event) {
+			a.Message, a.Error, a.Target, a.Name, a.Verb, a.Boot, a.Kind = long, long, long, long, long, long, long
+		},
+		"escaped": func(a *api.Event) { a.Message = strings.Repeat("\x01", 1<<20) },
+		"no text": func(a *api.Event) { a.Message = strings.Repeat("\xff", 1<<20) },
+		"too many states": func(a *api.Event) {
+			a.States = map[api.State][]string{api.Running: strings.Fields(strings.Repeat("web ", 2000))}
+		},
+		"a strange time": func(a *api.Event) { a.Time = noon.AddDate(9000, 0, 0) },
 	} {
 		a := event(1, change)
 		before, _ := json.Marshal(a)
