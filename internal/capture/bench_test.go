@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -174,4 +175,54 @@ func TestNumberedLinesComeOutComplete(t *testing.T) {
 			t.Errorf("%d files", n)
 		}
 	}
+}
+
+// BenchmarkIdleStreams measures what a thousand streams cost that have written a line and wait: heap, stacks and the pages
+// of the marks.
+func BenchmarkIdleStreams(b *testing.B) {
+	const streams = 1000
+	for b.Loop() {
+		s, err := Open(Options{Dir: filepath.Join(b.TempDir(), "log")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.look = time.Millisecond
+		ends := make([][2]*os.File, streams)
+		for i := range ends {
+			if ends[i][0], ends[i][1], err = os.Pipe(); err != nil {
+				b.Skipf("%d streams need more descriptors: %v", streams, err)
+			}
+		}
+		before := memory()
+		all := make([]*Stream, streams)
+		for i := range all {
+			all[i] = s.Stream(fmt.Sprintf("service-%d", i), 1, ends[i][0], Policy{Timestamps: true})
+			ends[i][1].WriteString("a line\n")
+		}
+		for _, st := range all {
+			for !st.idle() {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		for openFiles(b, s) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(float64(memory()-before)/1024/streams, "KiB/stream")
+		b.ReportMetric(float64(slotSize), "mark_B/stream")
+		for i, st := range all {
+			ends[i][1].Close()
+			<-st.Done()
+		}
+		s.Close()
+	}
+}
+
+// memory is what the heap and the stacks take, without what is garbage.
+func memory() int64 {
+	var m runtime.MemStats
+	for range 4 { // each halves what stacks do not need, and pools keep what they have over one
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }

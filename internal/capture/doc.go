@@ -24,7 +24,8 @@
 //   - A file is opened below the log directory's descriptor without following links, and only a regular file with one
 //     link is written or read.
 //   - A stream knows when output came last, and for how long a file keeps it from reading more.
-//   - An idle stream has its goroutine and its pipe, no buffer and no open file.
+//   - An idle stream has its goroutine and its pipe, no buffer and no open file. However many streams there are, 32 of them at
+//     most use their files at the same time, so a slow disk does not cost a thread for each.
 //
 // Who owns what: a Stream's goroutine owns the pipe. The streams of one name share a sink; whoever has its turn owns the
 // open file and everything about writing. What readers need is published under a lock that is a leaf: it is never held

@@ -144,19 +144,24 @@ func (p scratch) holds() int {
 
 // empty throws away what is in p.
 func (s *scratches) empty(p scratch) {
-	var waste [4096]byte
 	for {
 		var m int64
 		var err error
 		if s.null >= 0 {
 			m, err = unix.Splice(p.fd, nil, s.null, nil, 1<<20, unix.SPLICE_F_NONBLOCK)
 		} else {
-			var k int
-			k, err = syscall.Read(p.fd, waste[:])
-			m = int64(k)
+			m, err = readAway(p.fd)
 		}
 		if err != nil && err != unix.EINTR || err == nil && m <= 0 {
 			return
 		}
 	}
+}
+
+// readAway does it where there is no /dev/null, with a buffer that is on no goroutine's stack.
+func readAway(fd int) (int64, error) {
+	p := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(p)
+	n, err := syscall.Read(fd, p[:])
+	return int64(n), err
 }

@@ -113,6 +113,8 @@ var pages = sync.Pool{New: func() any { return new([pageSize]byte) }}
 func (k *sink) write(st *Stream, chunk []byte) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
+	k.store.files <- struct{}{}
+	defer func() { <-k.store.files }()
 	if st.over != nil {
 		st.over.turn(k.mark)
 	}
@@ -320,7 +322,7 @@ func (k *sink) finish(st *Stream) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	gen := st.gen
-	if k.end.lost.bytes > 0 && k.open() == nil {
+	if k.end.lost.bytes > 0 && k.open() == nil { // rare, so with no regard to how many do
 		k.heir = nil
 		if k.tellLosses(st, k.getPolicy()) == nil { // else it is in the mark
 			k.trouble(illWrite, nil)

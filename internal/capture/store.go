@@ -44,6 +44,7 @@ type Store struct {
 	dir    *dir
 	marks  *table
 	pipes  *scratches
+	files  chan struct{} // a token for each stream that uses its file
 	closed chan struct{}
 
 	// Replaced by tests.
@@ -60,6 +61,10 @@ type Store struct {
 	users     int // holds on sinks
 	done      bool
 }
+
+// maxWriters is how many streams use their files at once. Each takes a thread while the disk is slow, and threads are
+// never given back; who writes to another file of the same disk would wait for it all the same.
+const maxWriters = 32
 
 // Open opens the log directory.
 func Open(o Options) (*Store, error) {
@@ -89,7 +94,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	return &Store{
-		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, closed: make(chan struct{}),
+		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, files: make(chan struct{}, maxWriters), closed: make(chan struct{}),
 		at: func(stage) {}, write: syscall.Write, look: time.Second, patience: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 		sinks: map[string]*sink{}, followers: map[*follower]bool{},
 	}, nil

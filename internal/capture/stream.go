@@ -69,39 +69,43 @@ func (st *Stream) SetPolicy(p Policy) {
 	}
 }
 
-// run copies until the pipe ends.
+// run copies until the pipe ends. It waits here most of the time, a thousand times over: its frame is small.
 func (st *Stream) run() {
-	defer st.store.ended(st.sink.name, st.gen)
-	defer close(st.ended)
-	defer st.store.release(st.sink)
-	defer st.sink.finish(st)
-	defer st.pipe.Close()
-	raw, err := st.pipe.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { st.fd = int(fd) }) // it is this goroutine that closes it
+	defer st.finish()
+	err := st.begin()
+	for err == nil {
+		if err = st.next(); err == nil {
+			if st.n == 0 {
+				return
+			}
+			err = st.keep()
+		} else if errors.Is(err, os.ErrDeadlineExceeded) {
+			st.rest()
+			err = nil
+		}
 	}
+	st.report(err)
+}
+
+func (st *Stream) begin() error {
+	raw, err := st.pipe.SyscallConn()
 	if err != nil {
-		st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
-		return
+		return err
 	}
 	st.raw, st.take = raw, st.fill
-	for {
-		err := st.next()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			st.rest()
-			continue
-		}
-		if err == nil && st.n > 0 {
-			err = st.keep()
-		}
-		if err != nil {
-			st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
-			return
-		}
-		if st.n == 0 {
-			return
-		}
-	}
+	return raw.Control(func(fd uintptr) { st.fd = int(fd) }) // it is this goroutine that closes it
+}
+
+func (st *Stream) report(err error) {
+	st.store.report(st.sink.name, fmt.Errorf("read output of %q: %w", st.sink.name, cause(err)))
+}
+
+func (st *Stream) finish() {
+	st.pipe.Close()
+	st.sink.finish(st)
+	st.store.release(st.sink)
+	close(st.ended)
+	st.store.ended(st.sink.name, st.gen)
 }
 
 // next waits for output and copies a chunk of it; 0 bytes are the end.
