@@ -117,6 +117,13 @@ func (c *Client) Apply(ctx context.Context) ([]api.Change, error) {
 	return changes, err
 }
 
+// Plan says what Apply would do now, one change a service, and changes nothing.
+func (c *Client) Plan(ctx context.Context) ([]api.Change, error) {
+	var changes []api.Change
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/v1/plan"}, &changes)
+	return changes, err
+}
+
 // Events calls emit with each event above since, as far back as the journal goes, then, with follow, with each new one
 // until ctx ends. An error of emit ends it and is returned.
 func (c *Client) Events(ctx context.Context, since uint64, follow bool, emit func(api.Event) error) error {

@@ -60,6 +60,9 @@ func TestQuestions(t *testing.T) {
 		{"apply", []api.Change{{Service: "web", Action: "start"}},
 			func(ctx context.Context, c *client.Client) (any, error) { return c.Apply(ctx) },
 			"POST /v1/apply", func(v any) bool { return v.([]api.Change)[0].Action == "start" }},
+		{"plan", []api.Change{{Service: "web", Action: "stop"}},
+			func(ctx context.Context, c *client.Client) (any, error) { return c.Plan(ctx) },
+			"GET /v1/plan", func(v any) bool { return v.([]api.Change)[0].Action == "stop" }},
 		{"start", api.Result{Failures: []api.Failure{{Name: "web"}}},
 			func(ctx context.Context, c *client.Client) (any, error) {
 				return c.Do(ctx, api.Command{Target: "web*", Verb: api.Start, NoWait: true})

@@ -108,6 +108,41 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 }
 
+func (a *app) planCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Show what apply would do, and do nothing",
+		Args: none, ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, err := a.connect()
+		if err != nil {
+			return err
+		}
+		changes, err := c.Plan(context.Background())
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return a.ui.print("%s", toJSON(changes))
+		}
+		same := 0
+		for _, ch := range changes {
+			if ch.Action == "none" {
+				same++
+				continue
+			}
+			_ = a.ui.print("%s\n", changeText(ch))
+		}
+		if same == len(changes) {
+			return a.ui.print("nothing to do\n")
+		}
+		return a.ui.print("unchanged: %d\nstay apply does it\n", same)
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print every change as JSON")
+	return cmd
+}
+
 func changeText(ch api.Change) string {
 	text := ch.Service + ": " + ch.Action
 	if len(ch.Keys) > 0 {

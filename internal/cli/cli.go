@@ -83,7 +83,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.upCommand(), a.downCommand(), a.runCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.restartCommand(), a.signalCommand(), a.waitCommand(), a.resetCommand(), a.logsCommand(), a.eventsCommand(),
 		a.whyCommand(), a.historyCommand(), a.pulseCommand(), a.drillCommand(), a.beatCommand(),
-		a.showCommand(), a.applyCommand(), a.checkCommand(), a.versionCommand())
+		a.showCommand(), a.applyCommand(), a.planCommand(), a.checkCommand(), a.versionCommand())
 	return root
 }
 
@@ -123,7 +123,7 @@ func alike(a, b string) int {
 }
 
 // planned are commands that a later version will have: whoever read of one is told that it is no typing error.
-var planned = []string{"reload", "plan", "scale", "pin", "unpin", "upgrade", "man", "top", "serve", "import", "ipc", "slo", "fleet"}
+var planned = []string{"reload", "scale", "pin", "unpin", "upgrade", "man", "top", "serve", "import", "ipc", "slo", "fleet"}
 
 // connect returns a client of the daemon that is responsible here.
 func (a *app) connect() (*client.Client, error) {

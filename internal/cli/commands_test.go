@@ -212,6 +212,14 @@ func TestApply(t *testing.T) {
 		if code != c.code || out != c.out || err != c.errOut {
 			t.Errorf("%+v: %d %q %q", c, code, out, err)
 		}
+		code, out, err = run(t, "--socket", serve(t, e), "plan")
+		want := c.out
+		if strings.Contains(want, ": ") {
+			want += "unchanged: 1\nstay apply does it\n"
+		}
+		if code != c.code || out != want || err != c.errOut {
+			t.Errorf("plan of %+v: %d %q %q", c, code, out, err)
+		}
 	}
 }
 

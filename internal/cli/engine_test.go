@@ -176,6 +176,14 @@ func (e *fakeEngine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 	return api.Result{Instances: e.match(name)}, nil
 }
 
+func (e *fakeEngine) Plan(context.Context) ([]api.Change, error) {
+	e.note("plan")
+	if e.apply != nil {
+		return e.apply()
+	}
+	return nil, nil
+}
+
 func (e *fakeEngine) Apply(context.Context) ([]api.Change, error) {
 	e.note("apply")
 	if e.apply != nil {

@@ -83,7 +83,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("stay %q: %d %q", args, code, err)
 		}
 		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events", "why", "history", "pulse", "drill", "beat",
-			"show", "reset", "apply", "check", "version", "completion"} {
+			"show", "reset", "apply", "plan", "check", "version", "completion"} {
 			if !strings.Contains(out, "\n  "+name+" ") {
 				t.Errorf("stay %q does not show %s", args, name)
 			}
@@ -98,7 +98,7 @@ func TestHelp(t *testing.T) {
 func TestNotReachable(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "none")
 	for _, args := range []string{"status", "status web", "status --watch", "start web", "stop web", "restart web", "reset web",
-		"signal HUP web", "wait web", "why web", "why --all web", "pulse", "pulse --watch web", "drill web --yes", "history", "logs -f", "events", "events -f", "show web", "apply", "down", "run -- true"} {
+		"signal HUP web", "wait web", "why web", "why --all web", "pulse", "pulse --watch web", "drill web --yes", "history", "logs -f", "events", "events -f", "show web", "apply", "plan", "down", "run -- true"} {
 		code, out, err := run(t, append([]string{"--socket", socket}, strings.Fields(args)...)...)
 		want := fmt.Sprintf("stay: no daemon on %q: no such file or directory\n  start one: stay up\n", socket)
 		if code != 3 || err != want || out != "" {

@@ -23,6 +23,8 @@ type Engine interface {
 	Run(ctx context.Context, r api.Run) (api.Result, error)
 	// Apply reads the configuration file again. On an error nothing changed.
 	Apply(ctx context.Context) ([]api.Change, error)
+	// Plan says what Apply would do now.
+	Plan(ctx context.Context) ([]api.Change, error)
 	// Events calls emit with each event that f chooses, as far back as the journal goes, then, with Follow, with each new one
 	// until ctx ends or emit fails. A reader that is too slow gets an event of kind "gap".
 	Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error

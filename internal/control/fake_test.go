@@ -72,6 +72,11 @@ func (f *fake) Run(_ context.Context, r api.Run) (api.Result, error) {
 	return api.Result{}, nil
 }
 
+func (f *fake) Plan(context.Context) ([]api.Change, error) {
+	f.note("plan")
+	return nil, nil
+}
+
 func (f *fake) Apply(context.Context) ([]api.Change, error) {
 	f.note("apply")
 	return nil, nil

@@ -77,6 +77,14 @@ func postRun(e Engine, q *request) error {
 	return reply(q)(e.Run(q.Context(), r))
 }
 
+func getPlan(e Engine, q *request) error {
+	changes, err := e.Plan(q.Context())
+	if changes == nil {
+		changes = []api.Change{}
+	}
+	return reply(q)(changes, err)
+}
+
 func postApply(e Engine, q *request) error {
 	if err := q.empty(); err != nil {
 		return err

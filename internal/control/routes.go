@@ -30,6 +30,7 @@ var routes = []route{
 	{"GET", "/v1/services/{name}", owner, nil, getService},
 	{"POST", "/v1/services/{target}/{verb}", owner, []string{"wait", "gen", "signal", "for"}, postCommand},
 	{"POST", "/v1/run", owner, nil, postRun},
+	{"GET", "/v1/plan", owner, nil, getPlan},
 	{"POST", "/v1/apply", owner, nil, postApply},
 	{"GET", "/v1/events", owner, []string{"since", "follow", "target", "kind"}, getEvents},
 	{"GET", "/v1/logs", owner, []string{"name", "n", "follow"}, getLogs},

@@ -25,7 +25,7 @@ func (e *Engine) become(cfg *spec.Config, a agenda) error {
 		e.rejudge(in)
 	}
 	e.followTables()
-	e.planAll()
+	e.timeAll()
 	e.carryOut()
 	return nil
 }

@@ -96,24 +96,34 @@ func Cycles(cfg *spec.Config) spec.Errors {
 
 // Apply reads the files again and makes them what runs. On an error nothing changed.
 func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
+	by := api.CallerOf(ctx)
+	changes, err := e.reread(ctx, func(next *spec.Config) ([]api.Change, error) { return e.apply(next, by) })
+	if err != nil {
+		_ = e.do(ctx, func() { e.daemonCommand("apply", "", by, "refused: apply", err) })
+	}
+	return changes, err
+}
+
+// Plan says what Apply would do now, and does nothing.
+func (e *Engine) Plan(ctx context.Context) ([]api.Change, error) {
+	return e.reread(ctx, func(next *spec.Config) ([]api.Change, error) {
+		changes, _ := e.planned(next)
+		return changes, nil
+	})
+}
+
+// reread reads the files again, at the edge, and hands them to the loop if nothing is wrong with them.
+func (e *Engine) reread(ctx context.Context, then func(next *spec.Config) ([]api.Change, error)) ([]api.Change, error) {
 	next, errs := e.o.Load()
 	if len(errs) == 0 {
 		errs = Cycles(next)
 	}
-	by := api.CallerOf(ctx)
 	if len(errs) > 0 {
-		refused := refuse("refused", errs.Error(), "nothing was changed; see `stay check`")
-		_ = e.do(ctx, func() { e.daemonCommand("apply", "", by, "refused: apply", refused) })
-		return nil, refused
+		return nil, refuse("refused", errs.Error(), "nothing was changed; see `stay check`")
 	}
 	var changes []api.Change
 	var refused error
 	err := e.change(ctx, func() {
-		defer func() {
-			if refused != nil {
-				e.daemonCommand("apply", "", by, "refused: apply", refused)
-			}
-		}()
 		if e.daemon.Mode != running {
 			refused = errGoingDown()
 			return
@@ -122,19 +132,25 @@ func (e *Engine) Apply(ctx context.Context) ([]api.Change, error) {
 			refused = refuse("refused", next.File+": the file names no service, and some run", "nothing was changed; `stay stop all` or `stay down`, if that is what is meant")
 			return
 		}
-		changes, refused = e.apply(next, by)
+		changes, refused = then(next)
 	})
 	return changes, first(err, refused)
 }
 
-// apply makes next what runs.
-func (e *Engine) apply(next *spec.Config, by *api.Caller) ([]api.Change, error) {
+// planned is what it takes to make next what runs.
+func (e *Engine) planned(next *spec.Config) ([]api.Change, agenda) {
 	var changes []api.Change
 	var a agenda
 	for _, c := range spec.Diff(visible(e.cfg), next) {
 		changes = append(changes, api.Change{Service: c.Service, Action: action(c, next), Keys: c.Keys})
 		e.plan(&a, c, next.Service(c.Service))
 	}
+	return changes, a
+}
+
+// apply makes next what runs.
+func (e *Engine) apply(next *spec.Config, by *api.Caller) ([]api.Change, error) {
+	changes, a := e.planned(next)
 	if err := e.become(merged(e.cfg, next), a); err != nil {
 		return nil, err
 	}
@@ -234,8 +250,8 @@ func (e *Engine) forgetInst(in *inst) {
 	e.busy -= busy(in.u)
 	e.heap.set(in, 0)
 	e.unqueue(in)
-	if in.plan != nil {
-		e.unplan(in)
+	if in.times != nil {
+		e.untime(in)
 	}
 	e.handIn(in)
 	if in.pulse.watch != nil {

@@ -82,7 +82,7 @@ func (d *deadlines) next() unit.Time {
 // arm sets the timer to the earliest moment at which something is due.
 func (e *Engine) arm(t *time.Timer) {
 	next := e.heap.next()
-	for _, other := range []unit.Time{e.queueAt, e.lostNext(), e.readings.next(), e.plans.next(), e.judge.NextTick()} {
+	for _, other := range []unit.Time{e.queueAt, e.lostNext(), e.readings.next(), e.timetables.next(), e.judge.NextTick()} {
 		if other != 0 && (next == 0 || other < next) {
 			next = other
 		}
@@ -111,7 +111,7 @@ func (e *Engine) dueNow() bool {
 		}
 		e.stepDeadline(in)
 	}
-	any = e.duePlans() || any
+	any = e.dueTimes() || any
 	e.readDue()
 	return e.serveQueue() || any
 }

@@ -61,7 +61,7 @@ type Engine struct {
 	unready    []*service         // without a ready instance, and needed by somebody
 	heap       deadlines
 	readings   deadlines // when to read signs of life
-	plans      deadlines // when jobs with times look at the clock
+	timetables deadlines // when jobs with times look at the clock
 	jobTimes   *jobTimes
 	judge      *judge.Judge
 	alive      aliveMark
@@ -126,19 +126,19 @@ func Run(o Options) error {
 // newEngine is an engine that knows nothing yet.
 func newEngine(o Options) *Engine {
 	e := &Engine{
-		o:        o,
-		link:     link{conn: o.Conn, fault: o.Fault},
-		insts:    map[string]*inst{},
-		log:      o.Log,
-		requests: make(chan func(), 64),
-		facts:    make(chan fact, 256),
-		loop:     make(chan struct{}),
-		heap:     unitDeadlines(),
-		readings: readings(),
-		plans:    plans(),
-		alive:    aliveMark{fd: -1},
-		clerk:    newClerk(o.Log),
-		diary:    noDiary(),
+		o:          o,
+		link:       link{conn: o.Conn, fault: o.Fault},
+		insts:      map[string]*inst{},
+		log:        o.Log,
+		requests:   make(chan func(), 64),
+		facts:      make(chan fact, 256),
+		loop:       make(chan struct{}),
+		heap:       unitDeadlines(),
+		readings:   readings(),
+		timetables: timetables(),
+		alive:      aliveMark{fd: -1},
+		clerk:      newClerk(o.Log),
+		diary:      noDiary(),
 	}
 	now, _ := o.Now()
 	e.judge = judge.New(now)

@@ -76,8 +76,8 @@ type inst struct {
 	lastPid   int    // main process of the generation before
 	pulse     pulse
 	ending
-	checking *checking // nil: nothing is asked
-	plan     *plan     // of a job with a cron line; else nil
+	checking *checking  // nil: nothing is asked
+	times    *timetable // of a job with a cron line; else nil
 
 	pending      *draft // an incident that waits for the birth of the next generation
 	lastCause    api.Cause
@@ -223,5 +223,5 @@ func (e *Engine) record(in *inst) json.RawMessage {
 	return mustJSON(record{Service: in.svc.spec.Name, Number: in.number, Unit: in.u, Spec: in.hash, Status: in.status, Parked: in.parked,
 		LastPid: in.lastPid, Errno: in.errno, Reloading: in.reloading, Unready: in.svc.unready, Paid: e.bucket.Paid, Verdict: in.verdict, Told: in.pulse.told,
 		Asked: in.pulse.asked, Beats: in.pulse.watchdog.State != judge.Free,
-		Plan: in.planned()})
+		Times: in.kept()})
 }

@@ -13,8 +13,8 @@ import (
 // the schedule says so and the engine starts it. What has to be remembered is in the unit's record, and the times in a file,
 // so that those that pass while nobody is there are known.
 
-// A plan is when a job with a cron line runs next.
-type plan struct {
+// A timetable is when a job with a cron line runs next.
+type timetable struct {
 	job       schedule.Job
 	line      string // what job was made of
 	state     schedule.State
@@ -22,16 +22,16 @@ type plan struct {
 	heapIndex int       // -1: not in the heap
 }
 
-func plans() deadlines {
-	return deadlines{at: func(in *inst) unit.Time { return in.plan.at }, place: func(in *inst) *int { return &in.plan.heapIndex }}
+func timetables() deadlines {
+	return deadlines{at: func(in *inst) unit.Time { return in.times.at }, place: func(in *inst) *int { return &in.times.heapIndex }}
 }
 
-// planned is the plan for the record.
-func (in *inst) planned() *jobTime {
-	if in.plan == nil {
+// kept is the timetable for the record.
+func (in *inst) kept() *jobTime {
+	if in.times == nil {
 		return nil
 	}
-	return &jobTime{in.plan.line, in.plan.state}
+	return &jobTime{in.times.line, in.times.state}
 }
 
 // timed says whether an instance is of a job with a cron line.
@@ -40,63 +40,63 @@ func (in *inst) timed() bool { return in.svc.spec.Job != nil && in.svc.spec.Job.
 // asPlanned is the event that makes an instance wanted as part of a start of others: a job with times waits for them.
 func (in *inst) asPlanned() unit.Event { return unit.Event{Kind: unit.Start, Later: in.timed()} }
 
-// planLine is all of a job that its times follow from: another one makes a new plan.
-func (in *inst) planLine() string {
+// timeLine is all of a job that its times follow from: another one makes a new timetable.
+func (in *inst) timeLine() string {
 	j := in.svc.spec.Job
 	return j.Cron + "\n" + j.Timezone
 }
 
-// planAll gives every job with a cron line its plan, and takes it from those that have none any more.
-func (e *Engine) planAll() {
+// timeAll gives every job with a cron line its timetable, and takes it from those that have none any more.
+func (e *Engine) timeAll() {
 	for _, in := range e.insts {
 		if in.timed() && !in.leaver {
-			e.planJob(in)
-		} else if in.plan != nil {
-			e.unplan(in)
+			e.timeJob(in)
+		} else if in.times != nil {
+			e.untime(in)
 		}
 	}
 }
 
-// planJob takes up a job: with what the last engine remembered, or the last daemon, or as a new one.
-func (e *Engine) planJob(in *inst) {
+// timeJob takes up a job: with what the last engine remembered, or the last daemon, or as a new one.
+func (e *Engine) timeJob(in *inst) {
 	job, err := in.svc.spec.Schedule(e.o.Zone)
 	if err != nil { // the zone was there when the file was read
 		e.log.Error("job has no times", "unit", in.name, "error", err)
 		return
 	}
-	line := in.planLine()
+	line := in.timeLine()
 	switch {
-	case in.plan == nil:
-		in.plan = &plan{line: line, heapIndex: -1, state: e.jobTimes.remembered(in.name, line)}
-	case in.plan.line != line:
-		in.plan.line, in.plan.state = line, schedule.State{Queued: in.plan.state.Queued}
+	case in.times == nil:
+		in.times = &timetable{line: line, heapIndex: -1, state: e.jobTimes.remembered(in.name, line)}
+	case in.times.line != line:
+		in.times.line, in.times.state = line, schedule.State{Queued: in.times.state.Queued}
 	}
-	in.plan.job = job
-	was := in.plan.state
-	in.plan.state = job.Plan(was, e.wall)
-	if n := in.plan.state.Missed; n > 0 {
+	in.times.job = job
+	was := in.times.state
+	in.times.state = job.Plan(was, e.wall)
+	if n := in.times.state.Missed; n > 0 {
 		text := fmt.Sprintf("%d of its times passed while stay was down", n)
 		if job.CatchUp {
 			text += ": one run makes up for them"
 		}
 		e.event(event{kind: api.KindJob, in: in, text: text})
 	}
-	e.replan(in, was)
+	e.retime(in, was)
 }
 
-// unplan forgets the plan of what is no job with times any more.
-func (e *Engine) unplan(in *inst) {
-	in.plan.at = 0
-	e.plans.set(in, 0)
-	in.plan = nil
+// untime forgets the timetable of what is no job with times any more.
+func (e *Engine) untime(in *inst) {
+	in.times.at = 0
+	e.timetables.set(in, 0)
+	in.times = nil
 	e.jobTimes.forget(in.name)
 }
 
-// replan notes what changed and when to look again.
-func (e *Engine) replan(in *inst, was schedule.State) {
-	p := in.plan
+// retime notes what changed and when to look again.
+func (e *Engine) retime(in *inst, was schedule.State) {
+	p := in.times
 	p.at = e.now.Add(max(p.job.Look(p.state, e.wall), time.Millisecond))
-	e.plans.set(in, p.at)
+	e.timetables.set(in, p.at)
 	if p.state != was {
 		in.noted = true
 		e.touch(in)
@@ -106,24 +106,24 @@ func (e *Engine) replan(in *inst, was schedule.State) {
 	}
 }
 
-// duePlans looks at the clock for the jobs whose moment has come, and says whether there were any.
-func (e *Engine) duePlans() bool {
+// dueTimes looks at the clock for the jobs whose moment has come, and says whether there were any.
+func (e *Engine) dueTimes() bool {
 	any := false
-	for next := e.plans.next(); next != 0 && next <= e.now; next = e.plans.next() {
+	for next := e.timetables.next(); next != 0 && next <= e.now; next = e.timetables.next() {
 		any = true
-		e.tickJob(e.plans.list[0])
+		e.tickJob(e.timetables.list[0])
 	}
 	return any
 }
 
 func (e *Engine) tickJob(in *inst) {
-	was := in.plan.state
+	was := in.times.state
 	underWay := in.u.HasProcess() || in.u.Phase == unit.Backoff || in.u.Phase == unit.Blocked // a run that is tried again, or waits
-	state, act := in.plan.job.Tick(was, e.wall, underWay)
-	in.plan.state = state
-	e.replan(in, was)
+	state, act := in.times.job.Tick(was, e.wall, underWay)
+	in.times.state = state
+	e.retime(in, was)
 	if in.u.Want == unit.Down || e.daemon.Mode != running {
-		in.plan.state.Queued = false
+		in.times.state.Queued = false
 		return
 	}
 	switch {
@@ -141,13 +141,13 @@ func (e *Engine) tickJob(in *inst) {
 
 // tendJob begins the run that was queued, when the one before is over.
 func (e *Engine) tendJob(in *inst) {
-	if in.plan == nil || !in.plan.state.Queued || in.u.HasProcess() || in.u.Phase == unit.Backoff || in.u.Phase == unit.Blocked {
+	if in.times == nil || !in.times.state.Queued || in.u.HasProcess() || in.u.Phase == unit.Backoff || in.u.Phase == unit.Blocked {
 		return
 	}
-	was := in.plan.state
-	state, act := in.plan.job.Ended(was)
-	in.plan.state = state
-	e.replan(in, was)
+	was := in.times.state
+	state, act := in.times.job.Ended(was)
+	in.times.state = state
+	e.retime(in, was)
 	if act == schedule.Run && in.u.Want != unit.Down && e.daemon.Mode == running {
 		e.step(in, unit.Event{Kind: unit.Start})
 	}
@@ -194,8 +194,8 @@ func (e *Engine) lastRun(in *inst) *api.LastRun {
 func (e *Engine) next(in *inst) time.Time {
 	switch {
 	case in.svc.spec.Job == nil || in.u.Want == unit.Down:
-	case in.plan != nil:
-		return in.plan.state.Due
+	case in.times != nil:
+		return in.times.state.Due
 	case in.u.Phase == unit.Backoff:
 		return e.wallOf(in.u.Deadline)
 	}

@@ -49,7 +49,7 @@ func newDesk(t *testing.T, overlap schedule.Overlap) *desk {
 	d.build(d.cfg)
 	d.initGraph()
 	d.job = d.insts["job"]
-	d.planAll()
+	d.timeAll()
 	d.step(d.job, d.job.asPlanned())
 	d.batch()
 	return d
@@ -72,7 +72,7 @@ func (t *jobTimes) wait() {
 func (d *desk) pass(by time.Duration) {
 	end := d.mono.Add(by)
 	for d.mono < end {
-		next := d.plans.next()
+		next := d.timetables.next()
 		if next == 0 || next > end {
 			next = end
 		}
@@ -195,14 +195,14 @@ func TestPlanOutlivesEngine(t *testing.T) {
 	if err := json.Unmarshal(d.record(d.job), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Plan == nil || !r.Plan.State.Queued || r.Plan.Line != "30 * * * *\n" {
-		t.Errorf("the record has %+v", r.Plan)
+	if r.Times == nil || !r.Times.State.Queued || r.Times.Line != "30 * * * *\n" {
+		t.Errorf("the record has %+v", r.Times)
 	}
 	d.jobTimes.wait()
 	again := openJobTimes(filepath.Dir(d.jobTimes.path), d.log)
-	s := again.remembered("job", r.Plan.Line)
-	if !s.Time.Equal(d.job.plan.state.Time) || s.Queued {
-		t.Errorf("the file has %+v, want the time of %+v", s, d.job.plan.state)
+	s := again.remembered("job", r.Times.Line)
+	if !s.Time.Equal(d.job.times.state.Time) || s.Queued {
+		t.Errorf("the file has %+v, want the time of %+v", s, d.job.times.state)
 	}
 	if s := again.remembered("job", "0 0 * * *\n"); s != (schedule.State{}) {
 		t.Errorf("of other times it has %+v", s)

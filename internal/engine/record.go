@@ -28,7 +28,7 @@ type record struct {
 	Told    time.Duration `json:"told,omitzero"`    // the limit of silence that its process was told
 	Asked   time.Duration `json:"asked,omitzero"`   // the limit of WATCHDOG_USEC
 	Beats   bool          `json:"beats,omitzero"`   // by WATCHDOG=1
-	Plan    *jobTime      `json:"plan,omitzero"`    // of a job with a cron line
+	Times   *jobTime      `json:"times,omitzero"`   // of a job with a cron line
 }
 
 // A mode is what the daemon as a whole is about.

@@ -61,7 +61,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.watchAll()
 	e.followTables()
 	e.jobTimes = openJobTimes(e.cfg.Daemon.StateDir, e.log)
-	e.planAll()
+	e.timeAll()
 	e.startWanted(rows, first)
 	text := "engine started"
 	if e.about.Engines > 1 {
@@ -235,8 +235,8 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 			in.lastPid, in.verdict, in.pulse.told = r.record.LastPid, r.record.Verdict, r.record.Told
 			e.restoreWatchdog(in, &r.record)
 			in.errno, in.reloading = r.record.Errno, r.record.Reloading
-			if p := r.record.Plan; p != nil {
-				in.plan = &plan{line: p.Line, state: p.State, heapIndex: -1}
+			if p := r.record.Times; p != nil {
+				in.times = &timetable{line: p.Line, state: p.State, heapIndex: -1}
 			}
 			in.svc.unready = max(in.svc.unready, r.record.Unready)
 			e.bucket.Paid = max(e.bucket.Paid, r.record.Paid)

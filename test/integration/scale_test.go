@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,7 +67,7 @@ command = "sleep 1000"
 	for _, name := range []string{"same", "changed", "logs", "gone", "off"} {
 		before[name] = d.running(name, 0)
 	}
-	changes, err := d.apply(`[service.same]
+	d.write(`[service.same]
 command = "sleep 1000"
 [service.changed]
 command = "sleep 2000"
@@ -80,8 +81,25 @@ enabled = false
 command = "sleep 1000"
 needs = ["changed"]
 `)
+	planned, err := d.client.Plan(context.Background())
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, was := range before {
+		if now := d.one(name); now.Pid != was.Pid || now.State != api.Running {
+			t.Errorf("a plan has changed %s: %+v", name, now)
+		}
+	}
+	done, err := d.client.Apply(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(planned, done) {
+		t.Errorf("planned was %+v, done %+v", planned, done)
+	}
+	changes := map[string]api.Change{}
+	for _, c := range done {
+		changes[c.Service] = c
 	}
 	for name, want := range map[string]string{"changed": "restart", "logs": "change", "gone": "stop", "new": "start"} {
 		if changes[name].Action != want {
