@@ -44,7 +44,10 @@ func (e *Engine) plan(a *agenda, c spec.Change, next *spec.Service) {
 	case before.Enabled && !next.Enabled:
 		a.Stop = append(a.Stop, c.Service)
 	case next.Instances > before.Instances && anyWanted(e.service(c.Service)):
-		a.Extend = append(a.Extend, c.Service)
+		if a.Grow == nil {
+			a.Grow = map[string]int{}
+		}
+		a.Grow[c.Service] = before.Instances
 	}
 }
 
@@ -75,7 +78,8 @@ func (e *Engine) workOff(a agenda) {
 	for _, i := range e.graph.Order() {
 		s := e.services[i]
 		name := s.spec.Name
-		start, extend := slices.Contains(a.Start, name), slices.Contains(a.Extend, name)
+		start := slices.Contains(a.Start, name)
+		above, grows := a.Grow[name]
 		if start {
 			e.startNeeds(i)
 		}
@@ -84,7 +88,7 @@ func (e *Engine) workOff(a agenda) {
 			case in.leaver:
 			case slices.Contains(a.Stop, name) && in.u.Want != unit.Down:
 				e.stop(in, false)
-			case extend && in.u.Gen == 0, start:
+			case grows && in.number > above, start: // new ones may have a past: they were leaving when they were wanted again
 				e.startDown(in)
 			}
 		}

@@ -28,7 +28,7 @@ func TestPlan(t *testing.T) {
 		{"gone", plain, nil, unit.Up, agenda{}},
 		{"enabled", off, plain, unit.Down, agenda{Start: web}},
 		{"disabled", plain, off, unit.Up, agenda{Stop: web}},
-		{"more of what runs", plain, two, unit.Up, agenda{Extend: web}},
+		{"more of what runs", plain, two, unit.Up, agenda{Grow: map[string]int{"web": 1}}},
 		{"more of what is stopped", plain, two, unit.Down, agenda{}},
 		{"fewer", two, plain, unit.Up, agenda{}},
 		{"changed", plain, other, unit.Up, agenda{}},
@@ -58,7 +58,7 @@ func TestWorkOffTwice(t *testing.T) {
 		in.u = unit.Unit{Want: unit.Up, Phase: unit.Ready, Gen: 1, Pid: 70, DepsMet: true}
 	}
 	e.initGraph()
-	a := agenda{Number: 1, Start: []string{"web"}, Stop: []string{"old"}, Extend: []string{"more"}}
+	a := agenda{Number: 1, Start: []string{"web"}, Stop: []string{"old"}, Grow: map[string]int{"more": 1}}
 	var first map[string]unit.Unit
 	for round := range 2 {
 		e.workOff(a)

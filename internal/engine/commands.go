@@ -90,6 +90,11 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	if e.daemon.Mode == goingDown && c.Verb != api.Wait && c.Verb != api.Signal && c.Verb != api.Stop {
 		return errGoingDown()
 	}
+	if c.Verb == api.Start || c.Verb == api.Restart || c.Verb == api.Reset {
+		if list, err = staying(list); err != nil {
+			return err
+		}
+	}
 	w.verb, w.asked, w.insts = c.Verb, c.Target, list
 	switch c.Verb {
 	case api.Start:
@@ -126,6 +131,21 @@ func (e *Engine) command(c api.Command, w *wait) error {
 	e.settleGraph() // so that what was asked for together is seen together
 	e.settle(w)
 	return nil
+}
+
+// staying leaves out who is on the way out of the configuration: nobody brings those back but an apply. It refuses where
+// nobody else was named.
+func staying(list []*inst) ([]*inst, error) {
+	var stay []*inst
+	for _, in := range list {
+		if !in.leaver {
+			stay = append(stay, in)
+		}
+	}
+	if len(stay) == 0 && len(list) > 0 {
+		return nil, refuse("not-found", quote(list[0].name)+" is being stopped, and no longer in the configuration", "put it back into the file, then `stay apply`")
+	}
+	return stay, nil
 }
 
 // wantedOf leaves out what nobody has asked for.
@@ -195,7 +215,9 @@ func (e *Engine) startList(list []*inst) []*inst {
 	for _, i := range e.graph.Order() {
 		if want[i] && !own[i] && !anyWanted(e.services[i]) {
 			for _, in := range e.services[i].insts {
-				e.step(in, in.asPlanned())
+				if !in.leaver {
+					e.step(in, in.asPlanned())
+				}
 			}
 			e.settleGraph()
 		}

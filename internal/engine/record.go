@@ -52,10 +52,10 @@ type daemonRecord struct {
 // An agenda is what comes with a configuration and does not follow from comparing it with what runs. It travels in one
 // message with it, so that an engine's death leaves both or neither.
 type agenda struct {
-	Number uint64   `json:"number"`          // grows with each
-	Start  []string `json:"start,omitzero"`  // services to be started, with what they need
-	Stop   []string `json:"stop,omitzero"`   // services to be stopped
-	Extend []string `json:"extend,omitzero"` // services that run and whose new instances are to run too
+	Number uint64         `json:"number"`         // grows with each
+	Start  []string       `json:"start,omitzero"` // services to be started, with what they need
+	Stop   []string       `json:"stop,omitzero"`  // services to be stopped
+	Grow   map[string]int `json:"grow,omitzero"`  // services that run, and above which number their instances are new and to run too
 }
 
 func mustJSON(v any) json.RawMessage {

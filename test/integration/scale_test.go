@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -48,6 +49,76 @@ func TestScaleByApply(t *testing.T) {
 	}
 	d.running("web.4", 0)
 	d.running("web.3", 0)
+}
+
+// TestLeaversStayAway: an instance that a configuration has no place for is on its way out, and neither a start nor a
+// restart of its service brings it back.
+func TestLeaversStayAway(t *testing.T) {
+	t.Parallel()
+	config := func(n int) string {
+		return fmt.Sprintf("[service.web]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; echo deaf; exec sleep 1000\"]\ninstances = %d\nstop = { timeout = \"1h\", to = \"main\" }\n", n)
+	}
+	d := start(t, config(2))
+	second := d.running("web.2", 0)
+	d.wait("it to be deaf", func() error {
+		if !strings.Contains(d.output("web.2"), "deaf") {
+			return errNotYet
+		}
+		return nil
+	})
+	if _, err := d.apply(config(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []api.Verb{api.Start, api.Restart, api.Reset} {
+		if _, err := d.try(api.Command{Verb: verb, Target: "web", NoWait: true}); err != nil {
+			t.Errorf("%s web: %v", verb, err)
+		}
+		_, err := d.try(api.Command{Verb: verb, Target: "web.2", NoWait: true})
+		var refused *api.Error
+		if !errors.As(err, &refused) || refused.Code != "not-found" || !strings.Contains(refused.Message, "no longer in the configuration") {
+			t.Errorf("%s web.2: %v", verb, err)
+		}
+	}
+	if i := d.one("web.2"); i.Pid != second.Pid || i.State != api.Stopping {
+		t.Errorf("web.2 is %+v", i)
+	}
+	for _, i := range d.status("web") {
+		if i.Pid != 0 {
+			_ = syscall.Kill(i.Pid, syscall.SIGKILL)
+		}
+	}
+	d.wait("web.2 to leave", func() error {
+		if list := d.status("web"); len(list) != 1 {
+			return fmt.Errorf("there are %+v", list)
+		}
+		return nil
+	})
+	d.write(strings.Replace(config(1), "1h", "100ms", 1))
+	if _, err := d.client.Apply(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBackBeforeItHadLeft: an instance that was scaled away and is wanted again before it has ended comes back.
+func TestBackBeforeItHadLeft(t *testing.T) {
+	t.Parallel()
+	config := func(n int) string {
+		return fmt.Sprintf("[service.web]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; echo deaf; exec sleep 1000\"]\ninstances = %d\nstop = { timeout = \"2s\" }\n", n)
+	}
+	d := start(t, config(2))
+	second := d.running("web.2", 0)
+	d.wait("it to be deaf", func() error {
+		if !strings.Contains(d.output("web.2"), "deaf") {
+			return errNotYet
+		}
+		return nil
+	})
+	for _, n := range []int{1, 2} {
+		if _, err := d.apply(config(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.running("web.2", second.Generation)
 }
 
 func TestApply(t *testing.T) {
