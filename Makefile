@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 
-.PHONY: help demo test check race bench build install clean
+.PHONY: help demo test check race bench chaos build install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -23,6 +23,9 @@ race: ## all tests under the race detector
 
 bench: ## all benchmarks
 	@scripts/bench.sh
+
+chaos: ## break a daemon in every way for SECONDS (60), by a SEED (a new one), and check what it promises
+	@go run -buildvcs=false ./test/chaos --for $(or $(SECONDS),60)s --seed $(or $(SEED),0)
 
 build: ## stay and stayd in bin/
 	go build -buildvcs=false -trimpath -o bin/ ./cmd/...

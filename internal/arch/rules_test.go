@@ -41,6 +41,8 @@ var layers = []layer{
 		why: "wiring happens here and nowhere else"},
 	{name: "example", packages: []string{"examples/*", "examples/*/*"}, may: []string{"writer"},
 		why: "an example needs nothing of stay's but its commands and public packages"},
+	{name: "trial", packages: []string{"test/chaos"}, may: []string{"wire types", "client", "writer"},
+		why: "what tries stay from outside knows no more of it than everybody: the API, the commands, and what /proc shows"},
 	{name: "rules", packages: []string{"internal/arch"},
 		why: "the rules depend on nothing they are about"},
 }
@@ -58,7 +60,7 @@ var libraries = []library{
 		"nobody else reads raw configuration"},
 	{"github.com/netresearch/go-cron", []string{"internal/schedule"},
 		"times of a cron line are one policy's"},
-	{"golang.org/x/sys", []string{"mechanism", "table", "observer", "engine", "control", "face", "command"},
+	{"golang.org/x/sys", []string{"mechanism", "table", "observer", "engine", "control", "face", "command", "trial"},
 		"system calls; policies make none, and public packages bring no dependency along"},
 	{"github.com/spf13/cobra", []string{"face"},
 		"arguments of the command stay; stayd starts in few milliseconds and has flags enough"},
