@@ -131,9 +131,6 @@ func (e *ending) isCut(gen uint64) bool {
 	return false
 }
 
-// within says whether gen is within a line, wherever that stands.
-func (e *ending) within(gen uint64) bool { return e.mid && e.owned && e.owner == gen || e.isCut(gen) }
-
 // cutOff remembers that gen is within a line that does not go on where it stands.
 func (e *ending) cutOff(gen uint64) {
 	if !e.isCut(gen) && e.cut < maxCuts {

@@ -151,28 +151,21 @@ func (l *ledger) note(format string, a ...any) {
 	}
 }
 
-// complete fails the test unless all is there, in order, whole, with at most one repeat of a chunk per death.
-func (l *ledger) complete(t testing.TB, deaths int) {
+// complete fails the test unless all is there, in order, whole, and once, but for some repeats of a chunk.
+func (l *ledger) complete(t testing.TB, repeats int) {
 	t.Helper()
 	t.Log(l)
 	if l.missing > 0 || l.mangled > 0 || l.end != l.last+1 {
 		t.Errorf("%d lines are missing, %d are mangled, and the last of %d is %d: %q", l.missing, l.mangled, l.end, l.last, l.odd)
 	}
-	if l.repeats > deaths || l.most > 64<<10 {
-		t.Errorf("%d repeats over %d deaths, up to %d bytes", l.repeats, deaths, l.most)
+	if l.repeats > repeats || l.most > 64<<10 {
+		t.Errorf("%d repeats, up to %d bytes", l.repeats, l.most)
 	}
 }
 
-// TestNoLineIsLost: services that write as fast as they can, while engine after engine is killed.
-func TestNoLineIsLost(t *testing.T) {
-	t.Parallel()
-	deaths := 100
-	if testing.Short() {
-		deaths = 10
-	}
-	if n, err := strconv.Atoi(os.Getenv("STAY_TEST_DEATHS")); err == nil {
-		deaths = n
-	}
+// numbers is the configuration of two services that run roleNumbers: the log of "raw" is one file, that of "stamped" many.
+func numbers(t testing.TB) string {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -180,40 +173,102 @@ func TestNoLineIsLost(t *testing.T) {
 	service := func(name, log string) string {
 		return fmt.Sprintf("[service.%s]\ncommand = [%q, \"numbers\"]\nenv = { STAY_TEST_ROLE = \"numbers\" }\nrestart = { when = \"never\" }\nlog = { %s }\n", name, self, log)
 	}
-	d := start(t, service("raw", "timestamps = false, max_size = 0")+
-		service("stamped", "timestamps = true, max_size = \"8MiB\", keep = 10000, compress = false"))
-	begin := time.Now()
-	dice := rand.New(rand.NewPCG(3, 4))
-	for range deaths {
-		more := d.logged("raw") + dice.Int64N(1<<20)
-		d.wait("an engine that writes", func() error {
-			if d.logged("raw") <= more {
-				return errNotYet
-			}
-			return nil
-		})
-		d.killEngine()
+	return service("raw", "timestamps = false, max_size = 0") +
+		service("stamped", "timestamps = true, max_size = \"8MiB\", keep = 10000, compress = false")
+}
+
+// grown waits until a log that is written has grown by more than n bytes.
+func (d *daemon) grown(name string, n int64) {
+	d.t.Helper()
+	logged := func() int64 {
+		info, err := os.Stat(filepath.Join(d.dir, ".stay", "log", name+".log"))
+		if err != nil {
+			return 0
+		}
+		return info.Size()
 	}
-	t.Logf("%d engines in %v", deaths, time.Since(begin).Round(time.Millisecond))
+	before := logged()
+	d.wait("an engine that writes", func() error {
+		if logged() <= before+n {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// ledgers stops the services of numbers, and reads what they have written when all of it is there.
+func (d *daemon) ledgers() map[string]*ledger {
+	d.t.Helper()
+	found := map[string]*ledger{}
 	for _, name := range []string{"raw", "stamped"} {
 		if _, err := d.try(api.Command{Verb: api.Stop, Target: name}); err != nil {
-			t.Fatal(err)
+			d.t.Fatal(err)
 		}
-		d.wait("the last line", func() error {
-			if out := readLedger(t, filepath.Join(d.dir, ".stay", "log"), name); out.end < 0 {
+		d.wait("the last line of "+name, func() error {
+			if !strings.Contains(tailOf(filepath.Join(d.dir, ".stay", "log", name+".log")), "end ") {
 				return errNotYet
 			}
 			return nil
 		})
-		readLedger(t, filepath.Join(d.dir, ".stay", "log"), name).complete(t, deaths)
+		found[name] = readLedger(d.t, filepath.Join(d.dir, ".stay", "log"), name)
+	}
+	return found
+}
+
+// tailOf is the last 100 bytes of a file.
+func tailOf(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if _, err := f.Seek(-100, io.SeekEnd); err != nil {
+		_, _ = f.Seek(0, io.SeekStart)
+	}
+	text, _ := io.ReadAll(f)
+	return string(text)
+}
+
+// deaths is how many engines a test kills: STAY_TEST_DEATHS, if that is set.
+func deaths(n int) int {
+	if testing.Short() {
+		n /= 10
+	}
+	if given, err := strconv.Atoi(os.Getenv("STAY_TEST_DEATHS")); err == nil {
+		n = given
+	}
+	return n
+}
+
+// TestNoLineIsLost: services write as fast as they can, while engine after engine is killed.
+func TestNoLineIsLost(t *testing.T) {
+	t.Parallel()
+	d := start(t, numbers(t))
+	begin, n := time.Now(), deaths(100)
+	dice := rand.New(rand.NewPCG(3, 4))
+	for range n {
+		d.grown("raw", dice.Int64N(1<<20))
+		d.killEngine()
+	}
+	t.Logf("%d engines were killed in %v", n, time.Since(begin).Round(time.Millisecond))
+	for _, l := range d.ledgers() {
+		l.complete(t, 0)
 	}
 }
 
-// logged is how much is in the log that is written.
-func (d *daemon) logged(name string) int64 {
-	info, err := os.Stat(filepath.Join(d.dir, ".stay", "log", name+".log"))
-	if err != nil {
-		return 0
+// TestNoLineIsLostOverKeepers: what an engine leaves to the next one goes with it to another keeper.
+func TestNoLineIsLostOverKeepers(t *testing.T) {
+	t.Parallel()
+	d := start(t, numbers(t))
+	for range 3 {
+		d.grown("raw", 100_000)
+		d.killKeeper()
+		for range 3 {
+			d.grown("raw", 100_000)
+			d.killEngine()
+		}
 	}
-	return info.Size()
+	for _, l := range d.ledgers() {
+		l.complete(t, 0)
+	}
 }
