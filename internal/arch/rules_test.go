@@ -60,6 +60,8 @@ var libraries = []library{
 		"nobody else reads raw configuration"},
 	{"github.com/netresearch/go-cron", []string{"internal/schedule"},
 		"times of a cron line are one policy's"},
+	{"github.com/klauspost/compress", []string{"internal/capture"},
+		"old log files are compressed where they are rotated and read"},
 	{"golang.org/x/sys", []string{"mechanism", "table", "observer", "engine", "control", "face", "command", "trial"},
 		"system calls; policies make none, and public packages bring no dependency along"},
 	{"github.com/spf13/cobra", []string{"face"},

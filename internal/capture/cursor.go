@@ -1,10 +1,5 @@
 package capture
 
-import (
-	"io"
-	"os"
-)
-
 // openCursors is how many files a follower keeps open between two passes. An open file can be read to its end after
 // rotation deleted it; with more names, silent ones are opened when there is something to read.
 const openCursors = 64
@@ -14,14 +9,14 @@ type cursor struct {
 	sink    *sink
 	number  uint64   // of the file
 	off     int64    // the end of the last line that was told
-	file    *os.File // of number; nil: not open
+	file    *logFile // of number; nil: not open
 	newline bool     // the line before off was told unfinished: a newline at off belongs to it
 	active  bool     // something was read in this pass
 }
 
 func (c *cursor) shut() {
 	if c.file != nil {
-		c.file.Close()
+		c.file.close()
 		c.file = nil
 	}
 }
@@ -70,7 +65,7 @@ func (f *follower) read(c *cursor, at place) (more bool, err error) {
 	end, final := at.end, !at.partial
 	if old {
 		final = true
-		if end, err = c.file.Seek(0, io.SeekEnd); err != nil {
+		if end, err = c.file.end(); err != nil {
 			end = 0
 		}
 	}
@@ -97,7 +92,10 @@ func (f *follower) read(c *cursor, at place) (more bool, err error) {
 		f.skip(c, at)
 		return true, nil
 	case old:
-		if at.base > c.number+1 {
+		if why := c.file.damage(); why != nil {
+			err = f.gap(c, why)
+		}
+		if err == nil && at.base > c.number+1 {
 			err = f.gap(c, errLost)
 		}
 		f.skip(c, at)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // openRead and openWrite are the ways a log file is opened. Writing needs reading too: the last byte of a file from
@@ -127,6 +129,12 @@ func (d *dir) stat(file string) (st syscall.Stat_t, err error) {
 		return syscall.Fstat(fd, &st)
 	})
 	return st, err
+}
+
+// exists says whether anything has that name.
+func (d *dir) exists(file string) bool {
+	var st unix.Stat_t
+	return d.at(func(at int) error { return unix.Fstatat(at, file, &st, unix.AT_SYMLINK_NOFOLLOW) }) == nil
 }
 
 // rename moves one file onto another name.

@@ -2,12 +2,10 @@ package capture
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -41,10 +39,17 @@ func Names(dir string) ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		file := e.Name()
+		for _, form := range forms[1:] {
+			file = strings.TrimSuffix(file, form)
+		}
+		old := file != e.Name()
 		if i := strings.LastIndexByte(file, '.'); i >= 0 {
 			if n, err := strconv.Atoi(file[i+1:]); err == nil && n > 0 {
-				file = file[:i]
+				file, old = file[:i], false
 			}
+		}
+		if old { // compressed, and no old file
+			continue
 		}
 		name, isLog := strings.CutSuffix(file, ".log")
 		if isLog && validName(name) && e.Type().IsRegular() {
@@ -90,12 +95,20 @@ type history struct {
 
 // A piece is the part of a file that is wanted.
 type piece struct {
-	f          *os.File
-	start, end int64
+	src        *logFile
+	start, end int64 // a negative end is that of the file
 }
 
-// begin makes f, up to end, the youngest file.
-func (h *history) begin(f *os.File, end int64) { h.files = []piece{{f: f, start: end, end: end}} }
+// begin makes src, up to end, the youngest file.
+func (h *history) begin(src *logFile, end int64) { h.files = []piece{{src: src, start: end, end: end}} }
+
+// findEnd finds out where the file ends, if that is wanted: reading of a compressed one is no small thing.
+func (p *piece) findEnd() (err error) {
+	if p.end < 0 {
+		p.end, err = p.src.end()
+	}
+	return err
+}
 
 // reach opens files and finds the last n lines in them.
 func (h *history) reach(n int) (err error) {
@@ -106,7 +119,10 @@ func (h *history) reach(n int) (err error) {
 	}
 	for {
 		p := &h.files[len(h.files)-1]
-		if p.start, n, err = lastLines(p.f, p.end, n, h.block[:readBlock]); err != nil || n == 0 {
+		if err := p.findEnd(); err != nil {
+			return err
+		}
+		if p.start, n, err = p.src.lastLines(p.end, n, h.block[:readBlock]); err != nil || n == 0 {
 			return err
 		}
 		if more, err := h.older(); err != nil || !more {
@@ -121,25 +137,20 @@ const holesAllowed = 1
 // older opens the next older file. It is the right one if the file before still has its number afterwards.
 func (h *history) older() (bool, error) {
 	for {
-		f, index, err := h.next()
+		src, index, err := h.next()
 		if err != nil {
 			return false, err
 		}
 		if len(h.files) == 0 || h.at(h.index) {
-			if f == nil {
+			if src == nil {
 				return false, nil
 			}
-			end, err := f.Seek(0, io.SeekEnd)
-			if err != nil {
-				f.Close()
-				return false, err
-			}
-			h.files = append(h.files, piece{f: f, start: end, end: end})
+			h.files = append(h.files, piece{src: src, end: -1})
 			h.index = index
 			return true, nil
 		}
-		if f != nil {
-			f.Close()
+		if src != nil {
+			src.close()
 		}
 		if !h.find() {
 			return false, nil // it was the oldest, and is deleted by now
@@ -148,11 +159,11 @@ func (h *history) older() (bool, error) {
 }
 
 // next opens the file after index; nil if there is none.
-func (h *history) next() (*os.File, int, error) {
+func (h *history) next() (*logFile, int, error) {
 	for i := h.index + 1; i <= h.index+1+holesAllowed; i++ {
-		f, err := h.dir.reader(fileName(h.name, i))
+		src, err := h.dir.logFile(h.name, i)
 		if !isGone(err) {
-			return f, i, err
+			return src, i, err
 		}
 	}
 	return nil, 0, nil
@@ -160,12 +171,8 @@ func (h *history) next() (*os.File, int, error) {
 
 // at says whether the last file has that number.
 func (h *history) at(index int) bool {
-	mine, err := h.files[len(h.files)-1].f.Stat()
-	if err != nil {
-		return false
-	}
-	st, err := h.dir.stat(fileName(h.name, index))
-	return err == nil && identOf(mine.Sys().(*syscall.Stat_t)) == identOf(&st)
+	mine, err := h.files[len(h.files)-1].src.ident()
+	return err == nil && h.dir.has(mine, h.name, index)
 }
 
 // find looks for the number that the last file has by now.
@@ -175,7 +182,7 @@ func (h *history) find() bool {
 			h.index = i
 			return true
 		}
-		if _, err := h.dir.stat(fileName(h.name, i)); err != nil {
+		if h.dir.formsAt(h.name, i) == 0 {
 			holes++
 		} else {
 			holes = 0
@@ -188,9 +195,17 @@ func (h *history) find() bool {
 // that an unfinished line at the very end is to be told too.
 func (h *history) replay(final bool, line func([]byte) error) (next int64, err error) {
 	for i, p := range slices.Backward(h.files) {
-		next, err = scan(p.f, p.start, p.end, i > 0 || final, h.block, line)
+		if err := p.findEnd(); err != nil {
+			return 0, err
+		}
+		next, err = scan(p.src, p.start, p.end, i > 0 || final, h.block, line)
 		if err != nil && err != errShort {
 			return next, err
+		}
+		if why := p.src.damage(); why != nil {
+			if err := line([]byte(gapText + why.Error())); err != nil {
+				return next, err
+			}
 		}
 	}
 	return next, nil
@@ -199,7 +214,7 @@ func (h *history) replay(final bool, line func([]byte) error) (next int64, err e
 // close gives the files back.
 func (h *history) close() {
 	for _, p := range h.files {
-		p.f.Close()
+		p.src.close()
 	}
 	h.files = nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"math/bits"
 	"syscall"
 )
 
@@ -41,14 +42,16 @@ func (k *sink) room(limit int64) int {
 }
 
 // rotate moves every file one number up and makes room for a new one. On an error the file stays what it was.
-func (k *sink) rotate(keep int) error {
+func (k *sink) rotate(how Policy) error {
 	k.publish(func(s *place) { s.rotating = true })
-	depth, err := k.shift(keep)
+	depth, err := k.shift(how.Keep)
+	k.asked = false
 	if err == nil {
 		k.shut()
 		k.end.disown()
 		k.end.mid = false
 		k.fresh, k.known, k.size, k.later = true, true, 0, 0
+		k.store.tidier.ask(k.name, how)
 	} else {
 		k.later = k.size + rotateAgain
 	}
@@ -67,33 +70,83 @@ func (k *sink) rotate(keep int) error {
 // shift renames web.log.1 to .2 and so on up to the first number that is free, or up to keep, whose file is lost, and
 // then web.log to web.log.1. It returns up to which number there are files now.
 func (k *sink) shift(keep int) (depth int, err error) {
+	k.names.Lock()
+	defer k.names.Unlock()
 	d := k.store.dir
 	if keep == 0 {
 		if err := d.remove(fileName(k.name, 0)); err != nil && !isGone(err) {
 			return 0, err
 		}
-		k.prune(1)
+		d.prune(k.name, 1)
 		return 0, nil
 	}
-	depth = 1
-	for depth < keep {
-		if _, err := d.stat(fileName(k.name, depth)); err != nil {
+	there := []formSet{1} // by index
+	for len(there) < keep {
+		set := d.formsAt(k.name, len(there))
+		if set == 0 {
 			break
 		}
-		depth++
+		there = append(there, set)
+	}
+	depth = len(there)
+	if depth == keep { // what has this number is lost: a file of the same form when another takes its place
+		d.drop(k.name, keep, ^there[keep-1].first())
 	}
 	for i := depth; i > 0; i-- {
-		if err := d.rename(fileName(k.name, i-1), fileName(k.name, i)); err != nil && !isGone(err) {
+		if err := d.move(k.name, i-1, there[i-1]); err != nil {
 			return 0, err
 		}
 	}
-	k.prune(keep + 1)
+	d.prune(k.name, keep+1)
 	return depth, nil
 }
 
+// A formSet is in which of forms a file is there, by bits.
+type formSet uint8
+
+// first is the one that is whole.
+func (f formSet) first() formSet { return f & -f }
+
+// number is which of forms is first.
+func (f formSet) number() int { return bits.TrailingZeros8(uint8(f)) }
+
+// formsAt says in which forms a file is there.
+func (d *dir) formsAt(name string, index int) (set formSet) {
+	for i, form := range forms {
+		if d.exists(fileName(name, index) + form) {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
+// move gives a file the next number. Forms that are not whole are removed before, so that no two numbers have the same lines.
+func (d *dir) move(name string, index int, there formSet) error {
+	d.drop(name, index, there&^there.first())
+	for i, form := range forms {
+		if there.first() == 1<<i {
+			if err := d.rename(fileName(name, index)+form, fileName(name, index+1)+form); err != nil && !isGone(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// drop removes the forms of a file, and says whether any was there.
+func (d *dir) drop(name string, index int, set formSet) (any bool) {
+	for i, form := range forms {
+		if set&(1<<i) != 0 && d.remove(fileName(name, index)+form) == nil {
+			any = true
+		}
+	}
+	return any
+}
+
 // prune removes old files from a number up to the first that is not there: Keep was larger once.
-func (k *sink) prune(from int) {
-	for i := from; k.store.dir.remove(fileName(k.name, i)) == nil; i++ {
+func (d *dir) prune(name string, from int) {
+	for d.drop(name, from, ^formSet(0)) {
+		from++
 	}
 }
 

@@ -1,8 +1,8 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 )
 
 // Scan calls line with each line of name, of rotated files too, oldest first, without its newline; the bytes are good until
@@ -49,12 +49,7 @@ func (d *dir) scanLines(name string, begin func(first []byte) bool, line func([]
 
 // firstLine is the first line of a piece, as far as block holds it; nil if it cannot be read.
 func firstLine(p *piece, block []byte) (first []byte) {
-	_, err := scan(p.f, 0, min(p.end, int64(len(block))), true, block, func(b []byte) error {
-		first = b
-		return io.EOF
-	})
-	if err != io.EOF {
-		return nil
-	}
+	n, _ := p.src.ReadAt(block, 0)
+	first, _, _ = bytes.Cut(block[:n], newline)
 	return first
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"io"
 	"math"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // A sink is where all streams of one name write.
@@ -31,8 +31,13 @@ type sink struct {
 	mark  *slot
 	heir  *heir // of a store that was killed; nil: all is known
 	stamp stamp
-	later int64   // no rotation below this size: the last one failed
-	ill   [2]bool // by trouble
+	later int64     // no rotation below this size: the last one failed
+	born  time.Time // when the file began; zero: not known yet
+	asked bool      // to rotate when the line ends
+
+	health health
+
+	names sync.Mutex // leaf; held while old files change their names
 
 	mu     sync.Mutex // leaf; guards what follows
 	policy Policy
@@ -97,6 +102,7 @@ func (k *sink) setPolicy(p Policy) {
 	p.MaxSize, p.Keep = max(p.MaxSize, 0), max(p.Keep, 0)
 	k.policy = p
 	k.mu.Unlock()
+	k.store.tidier.know(k.name, p)
 }
 
 func (k *sink) getPolicy() Policy {
@@ -148,6 +154,7 @@ func (k *sink) piece(st *Stream, chunk []byte, how Policy) (int, error) {
 	if k.end.mid && !(k.end.owned && k.end.owner == st.gen) { // somebody else's line is ended first
 		return 0, k.breakLine(st)
 	}
+	how.MaxSize = k.limit(how)
 	at := k.end.text(st.gen)
 	if !how.Timestamps && !at.again && at.fits(chunk) {
 		n := k.fit(chunk, how.MaxSize)
@@ -195,7 +202,7 @@ func (k *sink) layOut(page *[pageSize]byte, at *text, chunk []byte, how Policy) 
 
 // makeRoom rotates.
 func (k *sink) makeRoom(how Policy) error {
-	k.trouble(illRotate, k.rotate(how.Keep))
+	k.trouble(illRotate, k.rotate(how))
 	return k.open()
 }
 
@@ -260,13 +267,16 @@ func (k *sink) open() error {
 	if !k.fresh && (lost || identOf(&st) != k.file || st.Size < k.size) {
 		k.adopt()
 	}
+	if k.fresh {
+		k.born = k.store.now()
+	}
 	k.fresh, k.file = false, identOf(&st)
 	return k.settle(st.Size)
 }
 
 // adopt begins a file where others took away the one before. The older ones can no longer be counted.
 func (k *sink) adopt() {
-	k.size, k.known, k.later = 0, false, 0
+	k.size, k.known, k.later, k.born, k.asked = 0, false, 0, time.Time{}, false
 	k.publish(func(s *place) {
 		s.before, s.end, s.partial = s.end, 0, false
 		s.number++
@@ -340,28 +350,8 @@ func (k *sink) finish(st *Stream) {
 	}
 }
 
-// The kinds of trouble.
-const (
-	illWrite = iota
-	illRotate
-)
-
-// trouble takes note of a problem, or of its absence, and reports each change once.
-func (k *sink) trouble(kind int, err error) {
-	if k.ill[kind] == (err != nil) {
-		return
-	}
-	k.ill[kind] = err != nil
-	bad := k.ill[illWrite] || k.ill[illRotate]
-	if bad && err == nil {
-		return // the other kind is still there
-	}
-	k.troubled.Store(bad)
-	k.store.report(k.name, err)
-}
-
 // reader opens the file of a number, which must be the current one or older.
-func (k *sink) reader(number uint64) (*os.File, error) {
+func (k *sink) reader(number uint64) (*logFile, error) {
 	before := k.place()
 	if before.rotating {
 		return nil, errMoving
@@ -369,15 +359,15 @@ func (k *sink) reader(number uint64) (*os.File, error) {
 	if number < before.base {
 		return nil, errLost
 	}
-	f, err := k.store.dir.reader(fileName(k.name, int(before.number-number)))
+	src, err := k.store.dir.logFile(k.name, int(before.number-number))
 	if after := k.place(); after.rotating || after.number != before.number {
 		if err == nil {
-			f.Close()
+			src.close()
 		}
 		return nil, errMoving
 	}
 	if isGone(err) {
 		err = errLost
 	}
-	return f, err
+	return src, err
 }

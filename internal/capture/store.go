@@ -45,11 +45,13 @@ type Store struct {
 	marks  *table
 	pipes  *scratches
 	files  chan struct{} // a token for each stream that uses its file
+	tidier *tidier
 	closed chan struct{}
 
 	// Replaced by tests.
 	at       func(stage)
 	write    func(fd int, p []byte) (int, error)
+	pace     time.Duration // how many times as long as it works the tidier rests
 	look     time.Duration // how often a stream with an open file looks whether it still needs it
 	patience time.Duration // before output is dropped, where it may be
 	retryMin time.Duration
@@ -93,11 +95,13 @@ func Open(o Options) (*Store, error) {
 		d.close()
 		return nil, err
 	}
-	return &Store{
+	s := &Store{
 		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, files: make(chan struct{}, maxWriters), closed: make(chan struct{}),
-		at: func(stage) {}, write: syscall.Write, look: time.Second, patience: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
+		at: func(stage) {}, write: syscall.Write, pace: 4, look: time.Second, patience: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 		sinks: map[string]*sink{}, followers: map[*follower]bool{},
-	}, nil
+	}
+	s.tidier = newTidier(s)
+	return s, nil
 }
 
 // Stream takes over pipe, the nonblocking read end of the output of generation gen of name, and copies it until its end.
@@ -134,6 +138,7 @@ func (s *Store) Close() {
 		return
 	}
 	close(s.closed)
+	s.tidier.close()
 	if idle {
 		s.end()
 	}

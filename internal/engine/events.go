@@ -2,9 +2,11 @@ package engine
 
 import (
 	"cmp"
+	"errors"
 	"time"
 
 	"example.com/stay/api"
+	"example.com/stay/internal/capture"
 	"example.com/stay/internal/unit"
 )
 
@@ -123,6 +125,9 @@ func (e *Engine) logTrouble(name string, problem error) {
 		text := "its log is written again"
 		if problem != nil {
 			text = "its log cannot be written, it waits: " + problem.Error()
+			if old := (*capture.OldFiles)(nil); errors.As(problem, &old) {
+				text = "its old log files: " + problem.Error()
+			}
 			e.log.Error("log", "unit", name, "error", problem)
 		}
 		e.event(event{kind: "log", in: e.insts[name], text: text})

@@ -1,0 +1,376 @@
+package capture
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstOf compresses like the tool zstd does.
+func zstOf(t testing.TB, text string) string {
+	t.Helper()
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	return string(enc.EncodeAll([]byte(text), nil))
+}
+
+// gzOf compresses like gzip does.
+func gzOf(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// textOf is a file of the store in any form, as another reader of zstd sees it.
+func textOf(t testing.TB, s *Store, file string) string {
+	t.Helper()
+	raw := content(t, s, file)
+	if !strings.HasSuffix(file, zst) {
+		return raw
+	}
+	dec, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	text, err := dec.DecodeAll([]byte(raw), nil)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return string(text)
+}
+
+// waitTidy waits until nothing is compressed or deleted any more.
+func waitTidy(t *testing.T, s *Store) {
+	t.Helper()
+	eventually(t, "tidying ends", func() bool {
+		s.tidier.mu.Lock()
+		defer s.tidier.mu.Unlock()
+		return !s.tidier.running
+	})
+}
+
+// tidyNow tidies one name and waits for it.
+func tidyNow(t *testing.T, s *Store, name string, how Policy) {
+	t.Helper()
+	s.tidier.ask(name, how)
+	waitTidy(t, s)
+}
+
+// all is the whole directory, uncompressed.
+func all(t testing.TB, s *Store) map[string]string {
+	t.Helper()
+	got := map[string]string{}
+	for _, file := range files(t, s) {
+		got[file] = textOf(t, s, file)
+	}
+	return got
+}
+
+func TestCompression(t *testing.T) {
+	s, r := newStore(t)
+	src := stream(t, s, "web", 1, Policy{MaxSize: 8, Keep: 3, Compress: true})
+	src.lines(9, "l")
+	src.wait()
+	waitTidy(t, s)
+	want := map[string]string{"web.log": "l 8\n", "web.log.1": "l 6\nl 7\n", "web.log.2.zst": "l 4\nl 5\n", "web.log.3.zst": "l 2\nl 3\n"}
+	if got := all(t, s); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := r.all(); len(got) > 0 {
+		t.Errorf("reported %q", got)
+	}
+	if lines, err := s.Tail("web", -1); err != nil || texts(lines) != "l 2|l 3|l 4|l 5|l 6|l 7|l 8|" {
+		t.Errorf("read %q (%v)", texts(lines), err)
+	}
+}
+
+func TestACompressedFileIsLikeTheOneItStandsFor(t *testing.T) {
+	s, _ := newStore(t)
+	text := strings.Repeat("a line like many others\n", 30_000)
+	put(t, s, "web.log.2", text)
+	when := time.Date(2025, 1, 2, 3, 4, 5, 6000, time.UTC)
+	if err := os.Chtimes(s.file("web.log.2"), when, when); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.file("web.log.2"), 0o604); err != nil {
+		t.Fatal(err)
+	}
+	tidyNow(t, s, "web", Policy{Keep: 5, Compress: true})
+	st, err := os.Stat(s.file("web.log.2.zst"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !st.ModTime().Equal(when) || st.Mode() != 0o604 || st.Size() > int64(len(text)/50) {
+		t.Errorf("it has time %v, mode %v and %d bytes", st.ModTime(), st.Mode(), st.Size())
+	}
+	if got := files(t, s); !slices.Equal(got, []string{"web.log.2.zst"}) {
+		t.Errorf("files are %q", got)
+	}
+	if textOf(t, s, "web.log.2.zst") != text {
+		t.Error("it has another text")
+	}
+}
+
+// TestWhatAKillLeaves: a compression that was under way, or done but for the last step, is done again.
+func TestWhatAKillLeaves(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+	}{
+		{"before", map[string]string{"web.log.2": "b\n"}},
+		{"within", map[string]string{"web.log.2": "b\n", ".web.log.zst": "half"}},
+		{"before the original was removed", map[string]string{"web.log.2": "b\n", "web.log.2.zst": zstOf(t, "b\n")}},
+		{"with a broken result", map[string]string{"web.log.2": "b\n", "web.log.2.zst": ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, r := newStore(t)
+			for file, text := range c.files {
+				put(t, s, file, text)
+			}
+			put(t, s, "web.log.1", "c\n")
+			if got, err := s.Tail("web", -1); err != nil || texts(got) != "b|c|" {
+				t.Errorf("before: read %q (%v)", texts(got), err)
+			}
+			tidyNow(t, s, "web", Policy{Keep: 5, Compress: true})
+			want := map[string]string{"web.log.1": "c\n", "web.log.2.zst": "b\n"}
+			if got := all(t, s); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if got, err := s.Tail("web", -1); err != nil || texts(got) != "b|c|" || len(r.all()) > 0 {
+				t.Errorf("after: read %q (%v), reported %q", texts(got), err, r.all())
+			}
+		})
+	}
+}
+
+func TestCompressionThatFailsKeepsTheFile(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		block func(t *testing.T, s *Store)
+		free  func(t *testing.T, s *Store)
+		want  string
+	}{
+		{"what is in the way", func(t *testing.T, s *Store) {
+			if err := os.MkdirAll(s.file("web.log.2.zst/full"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+		}, func(t *testing.T, s *Store) {
+			if err := os.RemoveAll(s.file("web.log.2.zst")); err != nil {
+				t.Fatal(err)
+			}
+		}, "web.log.2.zst"},
+		{"no room for it", func(t *testing.T, s *Store) {
+			if err := os.MkdirAll(s.file(".web.log.zst/full"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+		}, func(t *testing.T, s *Store) {
+			if err := os.RemoveAll(s.file(".web.log.zst")); err != nil {
+				t.Fatal(err)
+			}
+		}, ".web.log.zst"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, r := newStore(t)
+			put(t, s, "web.log.2", "b\n")
+			c.block(t, s)
+			how := Policy{Keep: 5, Compress: true}
+			tidyNow(t, s, "web", how)
+			tidyNow(t, s, "web", how)
+			if got := r.all(); len(got) != 1 || !strings.Contains(got[0], "kept as it is") || !strings.Contains(got[0], c.want) {
+				t.Errorf("reported %q, want one problem with %s", got, c.want)
+			}
+			if got := content(t, s, "web.log.2"); got != "b\n" {
+				t.Errorf("the file is %q", got)
+			}
+			c.free(t, s)
+			tidyNow(t, s, "web", how)
+			if got := r.all(); len(got) != 2 || got[1] != "web: <nil>" {
+				t.Errorf("reported %q, want the end of the problem", got)
+			}
+			if got := files(t, s); !slices.Equal(got, []string{"web.log.2.zst"}) {
+				t.Errorf("files are %q", got)
+			}
+		})
+	}
+}
+
+// TestRotationMovesEitherForm, also while one of two is what a kill left.
+func TestRotationMovesEitherForm(t *testing.T) {
+	s, r := newStore(t)
+	put(t, s, "web.log", "e\n")
+	put(t, s, "web.log.1", "d\n")
+	put(t, s, "web.log.2", "c\n")
+	put(t, s, "web.log.2.zst", "half of it")
+	put(t, s, "web.log.3.gz", gzOf(t, "b\n"))
+	put(t, s, "web.log.4.zst", zstOf(t, "a\n"))
+	src := stream(t, s, "web", 1, Policy{MaxSize: 2, Keep: 4})
+	src.say("f\n")
+	src.end()
+	if got, want := files(t, s), []string{"web.log", "web.log.1", "web.log.2", "web.log.3", "web.log.4.gz"}; !slices.Equal(got, want) {
+		t.Errorf("files are %q, want %q", got, want)
+	}
+	if got, err := s.Tail("web", -1); err != nil || texts(got) != "b|c|d|e|f|" || len(r.all()) > 0 {
+		t.Errorf("read %q (%v), reported %q", texts(got), err, r.all())
+	}
+}
+
+// TestRotationWhileFilesAreCompressed compares what is read, again and again, with what was written.
+func TestRotationWhileFilesAreCompressed(t *testing.T) {
+	const lines = 6000
+	s, r := newStore(t)
+	s.pace = 0
+	how := Policy{MaxSize: 2000, Keep: 1000, Compress: true}
+	src := stream(t, s, "web", 1, how)
+	var followed []Line
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan error, 1)
+	go func() {
+		told <- s.Follow(ctx, func() []string { return []string{"web"} }, -1, func(l Line) error {
+			if followed = append(followed, l); len(followed) == lines {
+				cancel()
+			}
+			return nil
+		})
+	}()
+	go src.lines(lines, "line")
+	for busy := true; busy; {
+		select {
+		case <-src.s.Done():
+			busy = false
+		default:
+		}
+		got, err := s.Tail("web", 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inOrder(t, got[:max(len(got)-1, 0)], -1)
+	}
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Fatal("the follower does not end")
+	}
+	inOrder(t, followed, 0)
+	waitTidy(t, s)
+	got, err := s.Tail("web", -1)
+	if err != nil || len(got) != lines || len(r.all()) > 0 {
+		t.Fatalf("read %d lines (%v), reported %q", len(got), err, r.all())
+	}
+	inOrder(t, got, 0)
+	tidyNow(t, s, "web", how)
+	for _, file := range files(t, s) {
+		if plainOld := file != "web.log" && file != "web.log.1" && !strings.HasSuffix(file, zst); plainOld {
+			t.Errorf("%s is not compressed", file)
+		}
+	}
+}
+
+// inOrder checks that lines are numbered without a gap, from first on if that is not negative.
+func inOrder(t *testing.T, lines []Line, first int) {
+	t.Helper()
+	next := first
+	for _, l := range lines {
+		var n int
+		if _, err := fmt.Sscanf(l.Text, "line %d", &n); err != nil || next >= 0 && n != next {
+			t.Fatalf("line %q where %d is due", l.Text, next)
+		}
+		next = n + 1
+	}
+}
+
+func TestFollowerThatIsBehindReadsCompressedFiles(t *testing.T) {
+	s, _ := newStore(t)
+	s.pace = 0
+	how := Policy{MaxSize: 1000, Keep: 100, Compress: true}
+	src := stream(t, s, "web", 1, how)
+	src.say("line 0\n")
+	waitContent(t, s, "web.log", "line 0\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got []Line
+	begun, goOn := make(chan bool), make(chan bool)
+	told := make(chan error, 1)
+	go func() {
+		told <- s.Follow(ctx, func() []string { return []string{"web"} }, -1, func(l Line) error {
+			if len(got) == 0 {
+				close(begun)
+				<-goOn
+			}
+			if got = append(got, l); len(got) == 3000 {
+				cancel()
+			}
+			return nil
+		})
+	}()
+	<-begun
+	for i := range 2999 {
+		src.say(fmt.Sprintf("line %d\n", i+1))
+	}
+	src.end()
+	waitTidy(t, s)
+	tidyNow(t, s, "web", how)
+	close(goOn)
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Fatal("the follower does not end")
+	}
+	inOrder(t, got, 0)
+}
+
+func TestCompressionEndsWithTheStore(t *testing.T) {
+	s, r := newStore(t)
+	s.pace = 1 << 30 // it would rest for days
+	put(t, s, "web.log.2", strings.Repeat("x", 3*packBlock))
+	s.tidier.ask("web", Policy{Keep: 5, Compress: true})
+	eventually(t, "compression begins", func() bool { return slices.Contains(files(t, s), ".web.log.zst") })
+	s.Close()
+	waitTidy(t, s)
+	if got := files(t, s); !slices.Equal(got, []string{"web.log.2"}) || len(r.all()) > 0 {
+		t.Errorf("files are %q, reported %q", got, r.all())
+	}
+}
+
+// TestNoLinkIsCompressed: what is no file of stay's own is left alone, and not read.
+func TestNoLinkIsCompressed(t *testing.T) {
+	s, r := newStore(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, s.file("web.log.2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(s.file("db.log.2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tidyNow(t, s, "web", Policy{Keep: 5, Compress: true})
+	tidyNow(t, s, "db", Policy{Keep: 5, Compress: true})
+	if got := r.all(); len(got) != 2 || !strings.Contains(got[0], "symbolic link") || !strings.Contains(got[1], "no regular file") {
+		t.Errorf("reported %q", got)
+	}
+	if got := files(t, s); !slices.Equal(got, []string{"db.log.2", "web.log.2"}) {
+		t.Errorf("files are %q", got)
+	}
+}
