@@ -327,6 +327,20 @@ func (k *sink) rest() {
 	}
 }
 
+// confirm closes the file if another one, or none, has its name: somebody moved it away.
+func (k *sink) confirm() {
+	if !k.turn.TryLock() {
+		return
+	}
+	defer k.turn.Unlock()
+	if k.fd < 0 {
+		return
+	}
+	if st, err := k.store.dir.stat(fileName(k.name, 0)); isGone(err) || err == nil && identOf(&st) != k.file {
+		k.shut()
+	}
+}
+
 // finish is the end of a stream: nobody continues its last line, and what was dropped is said, if that can be.
 func (k *sink) finish(st *Stream) {
 	k.turn.Lock()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 var (
@@ -197,6 +198,31 @@ func TestFileTakenAway(t *testing.T) {
 				t.Errorf("reported %q", got)
 			}
 		})
+	}
+}
+
+// TestFileMovedAwayWhileBusy: what another program rotates gets no more lines once a look has found that.
+func TestFileMovedAwayWhileBusy(t *testing.T) {
+	for _, policy := range []Policy{raw, stamped} {
+		s, r := newStore(t)
+		s.look = time.Millisecond
+		src := stream(t, s, "web", 1, policy)
+		src.say("first\n")
+		eventually(t, "the first line is there", func() bool { return content(t, s, "web.log") != "" })
+		if err := os.Rename(s.file("web.log"), s.file("web.log-old")); err != nil {
+			t.Fatal(err)
+		}
+		said := 1
+		eventually(t, "there is a new file", func() bool {
+			src.say("next\n")
+			said++
+			return content(t, s, "web.log") != ""
+		})
+		src.end()
+		old, now := content(t, s, "web.log-old"), content(t, s, "web.log")
+		if strings.Count(old+now, "\n") != said || !strings.HasSuffix(old, "\n") || len(r.all()) > 0 {
+			t.Errorf("of %d lines: %q and %q (%q)", said, old, now, r.all())
+		}
 	}
 }
 

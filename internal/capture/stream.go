@@ -227,9 +227,10 @@ func (st *Stream) watch() {
 	st.busy = false
 }
 
-// rest closes the file if nothing came between two looks.
+// rest closes the file if nothing came between two looks, or if it was moved away.
 func (st *Stream) rest() {
 	if st.busy {
+		st.sink.confirm()
 		st.watch()
 		return
 	}
