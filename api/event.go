@@ -67,11 +67,11 @@ func Bookkeeping(kind string) bool { return kind == KindAlive || kind == KindChe
 
 // An EventFilter chooses among events. The zero value chooses all that are kept, but those of bookkeeping.
 type EventFilter struct {
-	Since  uint64    // only with higher numbers
-	From   time.Time // not older than this; zero: no matter
-	Target string    // of this service or instance, or of what a glob over both matches; "" and "all": any, and those of no instance
-	Kinds  []string  // nil: all but bookkeeping
-	Follow bool      // go on with each new one
+	Since   uint64    // only with higher numbers
+	From    time.Time // not older than this; zero: no matter
+	Targets []string  // of these services or instances, or of what globs over both match; nil and "all": any, and those of no instance
+	Kinds   []string  // nil: all but bookkeeping
+	Follow  bool      // go on with each new one
 }
 
 // A Caller is who asked for something, as the kernel knows the other end of the socket.

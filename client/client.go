@@ -138,8 +138,8 @@ func (c *Client) EventsOf(ctx context.Context, f api.EventFilter, emit func(api.
 		if f.Since == 0 && !f.From.IsZero() {
 			q.Set("since", f.From.Format(time.RFC3339Nano))
 		}
-		if f.Target != "" {
-			q.Set("target", f.Target)
+		if f.Targets != nil {
+			q["target"] = f.Targets
 		}
 		if f.Kinds != nil {
 			q["kind"] = f.Kinds

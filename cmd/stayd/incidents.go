@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
-	"strings"
 	"time"
 
 	"example.com/stay/api"
 	"example.com/stay/internal/incident"
+	"example.com/stay/internal/journal"
 )
 
 // incidentsMain prints incidents of a daemon that does not run, the newest first, as one JSON array.
@@ -36,7 +35,7 @@ func incidentsMain(args []string) int {
 			}
 		}
 		if *target != "" {
-			f.Match = func(name string) bool { return isTarget(*target, name) }
+			f.Match = func(name string) bool { return journal.IsTarget(*target, name) }
 		}
 		list, err = incident.List(*dir, f)
 	}
@@ -67,12 +66,4 @@ func oneIncident(dir, id string) ([]api.Incident, error) {
 		return nil, err
 	}
 	return []api.Incident{*a}, nil
-}
-
-// isTarget says whether target, a service, an instance or a pattern over both, means the instance of that name.
-func isTarget(target, name string) bool {
-	service, _, _ := strings.Cut(name, ".")
-	byName, _ := path.Match(target, name)
-	byService, _ := path.Match(target, service)
-	return byName || byService || target == name+".1" && service == name
 }

@@ -19,6 +19,7 @@ const usage = `usage: stayd keeper [--file FILE] [--only NAME,…] [--foreground
        stayd check [--json] [-f FILE]
        stayd logs --dir LOGDIR [-n N] [NAME…]
        stayd incidents --dir DIR [--target NAME] [--since TIME] [-n N] | --id ID
+       stayd events --dir DIR [--since NUMBER] [--from TIME] [--kind KIND] [NAME…]
        stayd version
 
 stayd is the daemon; "stay" is what people use: stay up, stay status, stay --help.
@@ -47,6 +48,8 @@ func run(role string, args []string) int {
 		return logsMain(args)
 	case "incidents":
 		return incidentsMain(args)
+	case "events":
+		return eventsMain(args)
 	case "version", "--version":
 		fmt.Println(api.Version)
 		return 0

@@ -41,6 +41,7 @@ type app struct {
 	notify func(chan<- os.Signal, ...os.Signal) // signal.Notify
 	exec   func(program string, args, env []string) error
 	now    func() time.Time
+	mono   func() int64  // CLOCK_MONOTONIC in ns
 	tick   time.Duration // between two looks, where something is looked at again and again
 
 	socket string // --socket
@@ -48,7 +49,7 @@ type app struct {
 }
 
 func newApp(in *os.File, out, err io.Writer) *app {
-	return &app{in: in, ui: newUI(out, err), pid: os.Getpid(), notify: signal.Notify, exec: syscall.Exec, now: time.Now, tick: time.Second}
+	return &app{in: in, ui: newUI(out, err), pid: os.Getpid(), notify: signal.Notify, exec: syscall.Exec, now: time.Now, mono: monotonic, tick: time.Second}
 }
 
 func (a *app) main(args []string) int {
@@ -82,7 +83,7 @@ func (a *app) root() *cobra.Command {
 		"the daemon's socket (default: $STAY_SOCKET, the nearest .stay going up, "+client.SystemSocket+")")
 	root.AddCommand(a.upCommand(), a.downCommand(), a.runCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.restartCommand(), a.signalCommand(), a.waitCommand(), a.resetCommand(), a.logsCommand(), a.eventsCommand(),
-		a.whyCommand(), a.historyCommand(), a.pulseCommand(), a.drillCommand(), a.beatCommand(),
+		a.whyCommand(), a.historyCommand(), a.sloCommand(), a.pulseCommand(), a.drillCommand(), a.beatCommand(),
 		a.showCommand(), a.applyCommand(), a.planCommand(), a.checkCommand(), a.versionCommand())
 	return root
 }
@@ -123,7 +124,7 @@ func alike(a, b string) int {
 }
 
 // planned are commands that a later version will have: whoever read of one is told that it is no typing error.
-var planned = []string{"reload", "scale", "pin", "unpin", "upgrade", "man", "top", "serve", "import", "ipc", "slo", "fleet"}
+var planned = []string{"reload", "scale", "pin", "unpin", "upgrade", "man", "top", "serve", "import", "ipc", "fleet"}
 
 // connect returns a client of the daemon that is responsible here.
 func (a *app) connect() (*client.Client, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/stay/api"
+	"example.com/stay/internal/journal"
 )
 
 // A fakeEngine is a daemon's engine that does what commands say at once, notes what it was asked, and lets tests say what
@@ -215,10 +216,17 @@ func (e *fakeEngine) follow(ctx context.Context, from int, follow bool, size fun
 }
 
 func (e *fakeEngine) Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error {
+	filter, err := journal.NewFilter(f)
+	if err != nil {
+		return err
+	}
 	return e.follow(ctx, int(f.Since), f.Follow, func() int { return len(e.events) }, func(i int) error {
 		e.mu.Lock()
 		ev := e.events[i]
 		e.mu.Unlock()
+		if !filter.Match(ev) {
+			return nil
+		}
 		return emit(ev)
 	})
 }

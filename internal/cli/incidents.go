@@ -31,7 +31,7 @@ func (a *app) withArchive(use func(c *client.Client, from archive) error) error 
 	if !isGone(err) {
 		return err
 	}
-	dir := a.incidentDir(err)
+	dir := a.leftDir(err, "incidents")
 	if dir == "" {
 		return err
 	}
@@ -39,15 +39,15 @@ func (a *app) withArchive(use func(c *client.Client, from archive) error) error 
 	return use(nil, files{dir, a.ui.err})
 }
 
-// incidentDir returns where the daemon that is not there keeps incidents, "" if nothing is there.
-func (a *app) incidentDir(gone error) string {
+// leftDir returns where the daemon that is not there keeps what, "" if nothing is there.
+func (a *app) leftDir(gone error, what string) string {
 	socket := socketOf(gone)
 	if r, err := inspect(""); err == nil && r.StateDir != "" && (socket == "" || sameFile(socket, r.Socket)) {
-		if dir := filepath.Join(r.StateDir, "incidents"); isDir(dir) {
+		if dir := filepath.Join(r.StateDir, what); isDir(dir) {
 			return dir
 		}
 	}
-	if dir := filepath.Join(filepath.Dir(socket), "state", "incidents"); socket != "" && isDir(dir) {
+	if dir := filepath.Join(filepath.Dir(socket), "state", what); socket != "" && isDir(dir) {
 		return dir
 	}
 	return ""

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -116,59 +115,4 @@ func isDir(path string) bool {
 func isClosed(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe) && pe.Op == "write"
-}
-
-func (a *app) eventsCommand() *cobra.Command {
-	var follow, asJSON bool
-	cmd := &cobra.Command{
-		Use: "events [-f]", Short: "Show what happened, as far as the daemon keeps it",
-		Args: none, ValidArgsFunction: cobra.NoFileCompletions,
-	}
-	cmd.RunE = func(*cobra.Command, []string) error {
-		c, err := a.connect()
-		if err != nil {
-			return err
-		}
-		err = c.Events(context.Background(), 0, follow, func(e api.Event) error {
-			if asJSON {
-				return a.ui.print("%s\n", oneLine(e))
-			}
-			return a.ui.print("%s  %s\n", a.ui.paint(dim, e.Time.Local().Format("15:04:05.000")), a.ui.eventText(e))
-		})
-		if isClosed(err) {
-			return nil
-		}
-		return err
-	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line")
-	return cmd
-}
-
-// eventText says an event in one line.
-func (u *ui) eventText(e api.Event) string {
-	text := clean(e.Message)
-	if e.Name == "" {
-		return fmt.Sprintf("%s: %s", clean(e.Kind), text)
-	}
-	return clean(e.Name) + ": " + u.change(e)
-}
-
-// change is what an event says of its instance.
-func (u *ui) change(e api.Event) string {
-	text := clean(e.Message)
-	if e.Kind == "hang" {
-		return u.paint(yellow, "hangs") + ": " + text
-	}
-	if e.To == "" {
-		return text
-	}
-	s := u.paint(stateColor(e.To), clean(string(e.To)))
-	if e.Pid != 0 && e.To != api.Stopping {
-		s += fmt.Sprintf(", pid %d", e.Pid)
-	}
-	if text != "" {
-		s += ", " + text
-	}
-	return s
 }

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"example.com/stay/api"
 )
@@ -82,48 +79,6 @@ func TestLogsWithoutDaemon(t *testing.T) {
 	y.save(t, "report", y.report)
 	if code, _, _ := run(t, "--socket", filepath.Join(y.dir, "other.sock"), "logs"); code != 3 {
 		t.Errorf("logs of another daemon: %d", code)
-	}
-}
-
-func TestEvents(t *testing.T) {
-	e := newEngine()
-	at := time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.Local)
-	e.events = []api.Event{
-		{Seq: 1, Time: at, Kind: "engine", Message: "engine started"},
-		{Seq: 2, Time: at, Kind: "state", Name: "web", From: api.Starting, To: api.Running, Pid: 7},
-		{Seq: 3, Time: at, Kind: "state", Name: "web", From: api.Running, To: api.Waiting, Message: "exit code 1\x1b"},
-		{Seq: 4, Time: at, Kind: "log", Name: "web", Message: "its log is written again"},
-		{Seq: 5, Time: at, Kind: "hang", Name: "web", Message: "no output for 2s (limit 1s)"},
-	}
-	socket := serve(t, e)
-	code, out, err := run(t, "--socket", socket, "events")
-	want := "03:04:05.678  engine: engine started\n" +
-		"03:04:05.678  web: running, pid 7\n" +
-		"03:04:05.678  web: waiting, exit code 1·\n" +
-		"03:04:05.678  web: its log is written again\n" +
-		"03:04:05.678  web: hangs: no output for 2s (limit 1s)\n"
-	if code != 0 || out != want || err != "" {
-		t.Errorf("%d %q %q; want %q", code, out, err, want)
-	}
-	code, out, _ = run(t, "--socket", socket, "events", "--json")
-	lines := slices.Collect(strings.Lines(out))
-	var got api.Event
-	if code != 0 || len(lines) != 5 || json.Unmarshal([]byte(lines[1]), &got) != nil || got.Seq != 2 || got.To != api.Running {
-		t.Errorf("%d %q", code, out)
-	}
-}
-
-func TestEventsFollow(t *testing.T) {
-	e := three()
-	s := begin("--socket", serve(t, e), "events", "-f")
-	e.set("db", api.Stopped, "as asked")
-	s.out.await(t, "db: stopped, as asked\n", 1)
-	s.out.mu.Lock()
-	s.out.broken = true
-	s.out.mu.Unlock()
-	e.set("db", api.Running, "")
-	if code, _, err := s.end(t); code != 0 || err != "" {
-		t.Errorf("%d %q", code, err)
 	}
 }
 

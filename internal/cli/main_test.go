@@ -286,6 +286,14 @@ func fakeStayd(dir string, args []string) int {
 	case "logs":
 		fmt.Println("a line of a file")
 		return 0
+	case "events":
+		text, err := os.ReadFile(filepath.Join(dir, "events"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "stay: no journal")
+			return 1
+		}
+		os.Stdout.Write(text)
+		return 0
 	case "incidents":
 		text, err := os.ReadFile(filepath.Join(dir, "incidents"))
 		if err != nil {

@@ -45,7 +45,6 @@ func TestUsage(t *testing.T) {
 		{"down web", "stay: down takes no arguments\n  stay down\n"},
 		{"apply x", "stay: apply takes no arguments\n  stay apply\n"},
 		{"version x", "stay: version takes no arguments\n  stay version\n"},
-		{"events web", "stay: events takes no arguments\n  stay events\n"},
 		{"check a b", "stay: check takes one file\n  stay check FILE\n"},
 		{"run", "stay: run needs a command\n  stay run -- COMMAND ARGUMENT…\n"},
 		{"run -d --", "stay: run needs a command\n  stay run -- COMMAND ARGUMENT…\n"},

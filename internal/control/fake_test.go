@@ -95,8 +95,8 @@ func chosen(f api.EventFilter) (text string) {
 	if !f.From.IsZero() {
 		text += " from " + f.From.UTC().Format(time.RFC3339)
 	}
-	if f.Target != "" {
-		text += " of " + f.Target
+	if f.Targets != nil {
+		text += " of " + strings.Join(f.Targets, " ")
 	}
 	if f.Kinds != nil {
 		text += fmt.Sprintf(" kinds %q", f.Kinds)

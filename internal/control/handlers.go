@@ -108,7 +108,7 @@ func postShutdown(e Engine, q *request) error {
 }
 
 func getEvents(e Engine, q *request) error {
-	f := api.EventFilter{Target: q.params.Get("target"), Kinds: q.params["kind"]}
+	f := api.EventFilter{Targets: q.params["target"], Kinds: q.params["kind"]}
 	var err error
 	if since := q.params.Get("since"); strings.Contains(since, "-") {
 		f.From, err = q.moment("since")

@@ -20,7 +20,7 @@ const fillIn = time.Second
 func (e *Engine) Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error {
 	filter, err := journal.NewFilter(f)
 	if err != nil {
-		return refuse("bad-request", "the pattern "+quote(f.Target)+" is no pattern", "see `stay status` for the names")
+		return refuse("bad-request", err.Error(), "see `stay status` for the names")
 	}
 	order := &journal.Order{Last: f.Since}
 	send := func(a api.Event) error {

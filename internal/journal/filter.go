@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -11,10 +12,14 @@ import (
 // A Filter is an api.EventFilter that is checked once.
 type Filter struct{ f api.EventFilter }
 
-// NewFilter returns f ready for use; an error where its target is no pattern.
+// NewFilter returns f ready for use; an error that names a target that is no pattern.
 func NewFilter(f api.EventFilter) (*Filter, error) {
-	_, err := path.Match(f.Target, "")
-	return &Filter{f}, err
+	for _, t := range f.Targets {
+		if _, err := path.Match(t, ""); err != nil {
+			return nil, fmt.Errorf("the pattern %q is no pattern", t)
+		}
+	}
+	return &Filter{f}, nil
 }
 
 // Match says whether an event is chosen. Gaps always are: nobody knows what is missing.
@@ -29,8 +34,12 @@ func (f *Filter) Match(a api.Event) bool {
 	case f.f.Kinds == nil && api.Bookkeeping(a.Kind), f.f.Kinds != nil && !slices.Contains(f.f.Kinds, a.Kind):
 		return false
 	}
-	return f.f.Target == "" || f.f.Target == "all" || a.Name != "" && IsTarget(f.f.Target, a.Name) ||
-		a.Name == "" && a.Target != "" && (a.Target == "all" || IsTarget(f.f.Target, a.Target))
+	if f.f.Targets == nil {
+		return true
+	}
+	return slices.ContainsFunc(f.f.Targets, func(t string) bool {
+		return t == "" || t == "all" || a.Name != "" && IsTarget(t, a.Name) || a.Name == "" && a.Target != "" && (a.Target == "all" || IsTarget(t, a.Target))
+	})
 }
 
 // Before says whether all that is chosen comes after a, as far as a can tell: whoever reads backwards may begin here.

@@ -182,23 +182,23 @@ func TestFilter(t *testing.T) {
 		{api.EventFilter{Since: 5}, nil, false},
 		{api.EventFilter{From: noon}, nil, true},
 		{api.EventFilter{From: noon.Add(1)}, nil, false},
-		{api.EventFilter{Target: "web"}, nil, true},
-		{api.EventFilter{Target: "all"}, nil, true},
-		{api.EventFilter{Target: "web"}, of("web.2"), true},
-		{api.EventFilter{Target: "web.1"}, nil, true},
-		{api.EventFilter{Target: "web.2"}, nil, false},
-		{api.EventFilter{Target: "w*"}, nil, true},
-		{api.EventFilter{Target: "db"}, nil, false},
-		{api.EventFilter{Target: "web"}, kind(api.KindEngine), false},
-		{api.EventFilter{Target: "all"}, kind(api.KindEngine), true},
-		{api.EventFilter{Target: "web"}, target("web"), true},
-		{api.EventFilter{Target: "web"}, target("all"), true},
-		{api.EventFilter{Target: "web"}, target("db"), false},
+		{api.EventFilter{Targets: []string{"web"}}, nil, true},
+		{api.EventFilter{Targets: []string{"all"}}, nil, true},
+		{api.EventFilter{Targets: []string{"web"}}, of("web.2"), true},
+		{api.EventFilter{Targets: []string{"web.1"}}, nil, true},
+		{api.EventFilter{Targets: []string{"web.2"}}, nil, false},
+		{api.EventFilter{Targets: []string{"w*"}}, nil, true},
+		{api.EventFilter{Targets: []string{"db"}}, nil, false},
+		{api.EventFilter{Targets: []string{"web"}}, kind(api.KindEngine), false},
+		{api.EventFilter{Targets: []string{"all"}}, kind(api.KindEngine), true},
+		{api.EventFilter{Targets: []string{"web"}}, target("web"), true},
+		{api.EventFilter{Targets: []string{"web"}}, target("all"), true},
+		{api.EventFilter{Targets: []string{"web"}}, target("db"), false},
 		{api.EventFilter{}, kind(api.KindAlive), false},
 		{api.EventFilter{}, kind(api.KindCheckpoint), false},
 		{api.EventFilter{Kinds: []string{api.KindAlive}}, kind(api.KindAlive), true},
 		{api.EventFilter{Kinds: []string{api.KindAlive}}, nil, false},
-		{api.EventFilter{Kinds: []string{api.KindAlive}, Target: "db", From: noon.Add(1)}, kind(api.KindGap), true},
+		{api.EventFilter{Kinds: []string{api.KindAlive}, Targets: []string{"db"}, From: noon.Add(1)}, kind(api.KindGap), true},
 		{api.EventFilter{Since: 5}, kind(api.KindGap), false},
 	}
 	for i, c := range tests {
@@ -210,7 +210,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%d: %+v chooses %+v: %v", i, c.filter, event(5, c.change), got)
 		}
 	}
-	if _, err := NewFilter(api.EventFilter{Target: "[a"}); err == nil {
+	if _, err := NewFilter(api.EventFilter{Targets: []string{"[a"}}); err == nil {
 		t.Error("a pattern that is none passes")
 	}
 }
