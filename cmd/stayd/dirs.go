@@ -102,17 +102,19 @@ func lock(dir string) (*os.File, error) {
 	}
 }
 
-// sign writes this process's pid into the lock.
-func sign(f *os.File) {
+// sign writes this process's pid into the lock, and where its memory directory is: the next start looks there for what a
+// daemon that was killed has left.
+func sign(f *os.File, memory string) {
 	_ = f.Truncate(0)
-	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"+memory+"\n"), 0)
 }
 
 // holder is the pid in the lock, 0 if there is none.
 func holder(f *os.File) int {
 	var buf [32]byte
 	n, _ := f.ReadAt(buf[:], 0)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+	first, _, _ := strings.Cut(string(buf[:n]), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil {
 		return 0
 	}

@@ -61,10 +61,7 @@ func engineMain(args []string) int {
 // another starts a keeper in the place of one that has died; conn is its end of the connection to this engine.
 func (k *keeperFlags) another(conn int) error {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir, "--runtime-dir", k.runtimeDir,
-		"--state-dir", k.stateDir, "--log-dir", k.logDir, "--foreground=" + strconv.FormatBool(k.foreground),
-		"--transient=" + strconv.FormatBool(k.transient), "--memory", k.memory, "--umask", strconv.Itoa(k.umask),
-		"--adopt", strconv.Itoa(os.Getpid())}
+	cmd.Args = append(k.argv(), "--memory", k.memory, "--umask", strconv.Itoa(k.umask), "--adopt", strconv.Itoa(os.Getpid()))
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	dup, err := unix.FcntlInt(uintptr(conn), unix.F_DUPFD_CLOEXEC, 0)

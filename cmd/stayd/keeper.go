@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -92,13 +93,11 @@ func firstLife(k keeperFlags, exe *os.File) int {
 		}
 		k.file = file
 	}
-	argv := []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir,
-		"--runtime-dir", cfg.Daemon.RuntimeDir, "--state-dir", cfg.Daemon.StateDir, "--log-dir", cfg.Daemon.LogDir,
-		"--foreground=" + strconv.FormatBool(k.foreground), "--transient=" + strconv.FormatBool(k.transient)}
+	k.runtimeDir, k.stateDir, k.logDir = cfg.Daemon.RuntimeDir, cfg.Daemon.StateDir, cfg.Daemon.LogDir
 	if err := dropStrays(); err != nil {
 		return refuse(err, "")
 	}
-	return refuse(keeper.ExecClean(exe, argv), "")
+	return refuse(keeper.ExecClean(exe, k.argv()), "")
 }
 
 // secondLife is the keeper.
@@ -128,9 +127,17 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		return refuse(err, "")
 	}
 	if k.adopt == 0 {
-		if err := endSurvivors(h.id, log); err != nil {
-			h.remove(k)
+		if h.doubt != nil {
+			log.Warn("what a daemon before left in memory does not count", "error", h.doubt)
+		}
+		if err := endSurvivors(h.id, h.rescue.explained(), log); err != nil {
+			if h.rescue == nil {
+				h.remove(k)
+			}
 			return refuse(err, "kill them, then try again")
+		}
+		if h.rescue != nil {
+			h.rescue.tell(k, log)
 		}
 	}
 	_ = os.Chdir("/")
@@ -140,7 +147,14 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		}
 	}
 	log.Info("keeper started", "pid", os.Getpid(), "directory", k.runtimeDir, "trees", forest.Kind())
-	o := keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log, StartTime: startTime, Held: h.held()}
+	o := keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log, StartTime: startTime, Held: h.held(),
+		Mirror: keeper.Mirror{Dir: h.memory, ID: h.id}}
+	if os.Getpid() == 1 { // who could read it dies with this process
+		o.Mirror.Dir = ""
+	}
+	if h.rescue != nil {
+		o.Rescued = h.rescue.image
+	}
 	if k.adopt != 0 {
 		unix.CloseOnExec(adoptConn)
 		o.Orphaned = &keeper.Orphaned{Pid: k.adopt, Conn: keeper.NewConn(adoptConn)}
@@ -149,6 +163,10 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	finished := make(chan error)
 	go func() { finished <- keeper.Run(o) }()
 	err = <-finished
+	if errors.Is(err, keeper.ErrAbandoned) {
+		log.Error("the engine died before it had handed over: this keeper begins again, with the mirror", "error", err)
+		return refuse(k.again(exe), "stay up")
+	}
 	endOrphans(forest.Orphans, log)
 	forest.Close()
 	h.remove(k)
@@ -182,6 +200,8 @@ type house struct {
 	lock, control *os.File
 	log           *os.File
 	memory        string
+	rescue        *rescue // what a daemon that was killed left; nil: nothing
+	doubt         error   // why what there is does not count
 }
 
 // settle makes the directories, takes the lock, opens control socket and log. A house that comes with an error is to be
@@ -202,10 +222,14 @@ func settle(k keeperFlags) (*house, error) {
 	if h.lock, err = lock(k.runtimeDir); err != nil {
 		return nil, fmt.Errorf("%w\n  use it: stay status, stay up; or end it first: stay down", err)
 	}
-	sign(h.lock)
-	if h.memory, err = memoryDir(k.runtimeDir, h.id); err != nil {
+	before := lockedMemory(h.lock)
+	if h.rescue, h.doubt = findRescue(h.lock, h.id); h.rescue != nil {
+		h.memory = h.rescue.memory
+	} else if h.memory, err = memoryDir(k.runtimeDir, h.id); err != nil {
+		sign(h.lock, before)
 		return h, err
 	}
+	sign(h.lock, h.memory)
 	if h.log = os.Stderr; !k.foreground {
 		path := filepath.Join(k.logDir, logName)
 		h.log, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o640)
@@ -222,7 +246,29 @@ func (h *house) held() map[string]*os.File {
 	if h.lock == nil {
 		return nil
 	}
-	return map[string]*os.File{"lock": h.lock, "control": h.control}
+	held := map[string]*os.File{"lock": h.lock, "control": h.control}
+	if h.rescue != nil {
+		for name, f := range h.rescue.files {
+			if held[name] == nil {
+				held[name] = f
+			}
+		}
+	}
+	return held
+}
+
+// again has this process begin once more as a keeper that finds the mirror of the one before.
+func (k *keeperFlags) again(exe *os.File) error {
+	unix.Umask(k.umask)
+	argv := append(k.argv(), "--umask", strconv.Itoa(k.umask))
+	return keeper.ExecClean(exe, argv)
+}
+
+// argv are the arguments of a keeper's second life.
+func (k *keeperFlags) argv() []string {
+	return []string{"stayd", "keeper", "--file", k.file, "--only", k.only, "--dir", k.dir,
+		"--runtime-dir", k.runtimeDir, "--state-dir", k.stateDir, "--log-dir", k.logDir,
+		"--foreground=" + strconv.FormatBool(k.foreground), "--transient=" + strconv.FormatBool(k.transient)}
 }
 
 func (h *house) engineArgs(k keeperFlags) []string {

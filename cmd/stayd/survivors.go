@@ -18,20 +18,22 @@ const (
 	survivorsLook = 10 * time.Millisecond
 )
 
-// endSurvivors ends the processes of a daemon of this directory whose keeper and engine were both killed: nobody has
-// looked after them since, and what starts now must not run beside them. The lock is held, so they are nobody else's.
-func endSurvivors(id string, log *slog.Logger) error {
-	left := survivors(id)
+// endSurvivors ends the processes of a daemon of this directory whose keeper and engine were both killed, but not those of
+// the trees that the next keeper carries on with: nobody has looked after them since, nothing explains them, and what starts
+// now must not run beside them. The lock is held, so they are nobody else's.
+func endSurvivors(id string, explained map[string]bool, log *slog.Logger) error {
+	left := survivors(id, explained)
 	if len(left) == 0 {
 		return nil
 	}
-	log.Warn("services of a daemon that was killed are still there: they are ended, so that nothing runs twice", "processes", len(left))
+	log.Warn("processes of a daemon that was killed are still there, and nothing says what they are: they are ended, so that nothing runs twice",
+		"pid", left)
 	for _, step := range []struct {
 		signal unix.Signal
 		wait   time.Duration
 	}{{unix.SIGTERM, survivorsAsk}, {unix.SIGKILL, survivorsKill}} {
 		for begin := time.Now(); time.Since(begin) < step.wait; time.Sleep(survivorsLook) {
-			if left = survivors(id); len(left) == 0 {
+			if left = survivors(id, explained); len(left) == 0 {
 				return nil
 			}
 			if step.signal == unix.SIGKILL || time.Since(begin) < survivorsLook {
@@ -42,8 +44,9 @@ func endSurvivors(id string, log *slog.Logger) error {
 	return fmt.Errorf("processes of a daemon that was killed do not end: pid %s", strings.Trim(fmt.Sprint(left), "[]"))
 }
 
-// survivors are the live processes that a daemon of this id left, by their mark or their cgroup, but not who asks.
-func survivors(id string) []int {
+// survivors are the live processes that a daemon of this id left, by their mark or their cgroup, but not who asks, nor those
+// of trees that are explained.
+func survivors(id string, explained map[string]bool) []int {
 	family := ancestors()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -52,29 +55,39 @@ func survivors(id string) []int {
 	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err == nil && !family[pid] && belongs(pid, id) {
+		if err != nil || family[pid] {
+			continue
+		}
+		if tree, ok := belongs(pid, id); ok && !explained[tree] {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// belongs says whether a process is alive and of a tree of the daemon id.
-func belongs(pid int, id string) bool {
+// belongs says whether a process is alive and of the daemon id, and of which tree, as treePath names it.
+func belongs(pid int, id string) (tree string, ok bool) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	group, err := os.ReadFile(filepath.Join(dir, "cgroup"))
 	if err != nil {
-		return false
+		return "", false
 	}
-	if !strings.Contains(string(group), "/stay-"+id+"/") {
-		env, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil || !strings.Contains("\x00"+string(env), "\x00STAY_TREE="+id+"/") {
-			return false
+	if _, below, found := strings.Cut(string(group), "/stay-"+id+"/"); found {
+		name := strings.TrimSpace(below)
+		if i := strings.LastIndex(name, "-g"); i >= 0 {
+			tree = name[:i] + "/" + name[i+2:]
 		}
+	} else {
+		env, err := os.ReadFile(filepath.Join(dir, "environ"))
+		_, mark, found := strings.Cut("\x00"+string(env), "\x00STAY_TREE="+id+"/")
+		if err != nil || !found {
+			return "", false
+		}
+		tree, _, _ = strings.Cut(mark, "\x00")
 	}
 	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 	after := strings.LastIndex(string(stat), ") ")
-	return err == nil && after >= 0 && !strings.HasPrefix(string(stat[after+2:]), "Z")
+	return tree, err == nil && after >= 0 && !strings.HasPrefix(string(stat[after+2:]), "Z")
 }
 
 // signalAll signals the processes, each only if it still is what it was when its descriptor was opened.
@@ -84,7 +97,7 @@ func signalAll(pids []int, id string, sig unix.Signal) {
 		if err != nil {
 			continue
 		}
-		if belongs(pid, id) {
+		if _, ok := belongs(pid, id); ok {
 			_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 		}
 		unix.Close(fd)

@@ -14,7 +14,7 @@ import (
 const aliveEvery = 50 * time.Millisecond
 
 // An aliveMark is where an engine notes when it was last alive, for the next one: what happened between the two is nobody's
-// silence. It is a memfd of 8 bytes that the keeper holds.
+// silence. It is a file of 8 bytes in memory that the keeper holds.
 type aliveMark struct {
 	fd   int // -1: none
 	last unit.Time
@@ -34,7 +34,7 @@ func (e *Engine) fetchAlive() {
 		}
 		return
 	}
-	fd, err := keeper.Memfd("alive", make([]byte, 8))
+	fd, err := e.kept("alive", make([]byte, 8))
 	if err != nil {
 		e.log.Error("note that the engine lives", "error", err)
 		return

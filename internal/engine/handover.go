@@ -101,7 +101,7 @@ func (e *Engine) handOver() int {
 	}
 	if lock, ok := e.copies["lock"]; ok { // it names the keeper to whoever finds it held
 		_ = unix.Ftruncate(lock, 0)
-		_, _ = unix.Pwrite(lock, []byte(strconv.Itoa(e.about.Pid)+"\n"), 0)
+		_, _ = unix.Pwrite(lock, []byte(strconv.Itoa(e.about.Pid)+"\n"+e.o.MemoryDir+"\n"), 0)
 	}
 	if err := e.holdConfig(e.cfg, e.agenda); err != nil {
 		e.log.Error("hand over the configuration", "error", err)

@@ -152,7 +152,7 @@ func (e *Engine) holdConfig(cfg *spec.Config, a agenda) error {
 	if err != nil {
 		return err
 	}
-	fd, err := keeper.Memfd("config", append(append(mustJSON(a), '\n'), frozen...))
+	fd, err := e.kept("config", append(append(mustJSON(a), '\n'), frozen...))
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,14 @@ func (e *Engine) holdConfig(cfg *spec.Config, a agenda) error {
 	e.link.send(&keeper.Message{Kind: keeper.Hold, Name: "config"}, fd)
 	unix.Close(fd)
 	return nil
+}
+
+// kept is a file that holds data, for the keeper to hold under a name. It outlives both processes where that is possible.
+func (e *Engine) kept(name string, data []byte) (int, error) {
+	if fd, err := keeper.KeptFile(e.o.MemoryDir, data); err == nil {
+		return fd, nil
+	}
+	return keeper.Memfd(name, data)
 }
 
 // A rowIn is what the keeper said of one unit.
@@ -253,6 +261,7 @@ func (e *Engine) restore(rows map[string]*rowIn) {
 		e.heap.set(in, in.u.Deadline)
 		e.adoptFiles(in, r.m.Names, r.fds)
 		r.fds = nil
+		e.findAgain(in)
 		if in.u.Phase == unit.Idle || in.u.Phase == unit.Failed { // the last engine died over it
 			e.dropStored(in, dropAll)
 		}

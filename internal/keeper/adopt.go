@@ -54,6 +54,7 @@ func (k *Keeper) adopt(m *Message, fds []int) (kept int) {
 	}
 	r := k.row(m.Unit)
 	r.record, r.op, r.gen, r.born, r.start, r.mark = m.Record, m.Op, m.Gen, m.At, m.Start, m.Name
+	k.change(r)
 	for i, fd := range fds {
 		name, gen := ParseFileName(m.Names[i])
 		if name == LogPipe {

@@ -73,6 +73,7 @@ func (k *Keeper) startEngine() {
 	}
 	e.conn, e.eof = conn, false
 	k.about.Engines++
+	k.mirror.daemon = true
 	if e.fresh {
 		k.o.Log.Error("the engine died three times before it was ready: the next one starts fresh, restart counters are lost, no process is touched")
 	}
@@ -161,6 +162,7 @@ func (k *Keeper) hello(m *Message) {
 func (k *Keeper) engineReady() {
 	k.engine.ready = now()
 	k.engine.deaths = 0
+	k.publish()
 	k.o.Log.Info("engine is ready", "pid", k.engine.pid, "engines", k.about.Engines)
 }
 
@@ -211,8 +213,7 @@ func (k *Keeper) nextEngine() {
 	}
 	e.conn, e.hello = nil, false
 	if k.o.Orphaned != nil && e.epoch == 1 && e.ready == 0 { // what there was to adopt went with it
-		k.o.Log.Error("the engine died before it had handed over: the next start of stay ends what is left of its services")
-		k.done = true
+		k.done, k.abandoned = true, true
 		return
 	}
 	wait := e.history.next(e.ran, e.ready, now())

@@ -35,7 +35,8 @@ type RowImage struct {
 	Out     uint64          `json:"out,omitzero"`
 	Killing bool            `json:"killing,omitzero"`
 	KillAt  int64           `json:"kill_at,omitzero"`
-	Files   []string        `json:"files,omitzero"` // names of the descriptors held for it, as on the wire, in order
+	Files   []string        `json:"files,omitzero"`  // names of the descriptors held for it, as on the wire, in order
+	Inodes  []uint64        `json:"inodes,omitzero"` // of Files, where it is a pipe, else 0: how its other end is found
 }
 
 // image is the row as plain data.
@@ -48,6 +49,7 @@ func (r *row) image() RowImage {
 	}
 	for _, f := range r.files {
 		i.Files = append(i.Files, fileName(f))
+		i.Inodes = append(i.Inodes, f.pipe)
 	}
 	return i
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -26,6 +27,7 @@ type Keeper struct {
 	fetches []string // names whose Held is owed
 	asked   asked
 	trees   treeWatch
+	mirror  mirroring
 	orphans orphanLog
 	waiting []forkJob // processes to be made
 	fork    func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
@@ -41,7 +43,13 @@ type Keeper struct {
 	null     *os.File
 	leaving  bool // the keeper ends the services by itself: nothing is started any more
 	done     bool
+
+	abandoned bool // what there was to adopt went with the engine
 }
+
+// ErrAbandoned is what Run returns of a keeper whose engine died before it had handed over what another keeper held. The
+// services live, and the mirror of the keeper before is as that left it: who begins with it can carry on.
+var ErrAbandoned = errors.New("the engine died before it had handed over the services")
 
 // Run is the life of a keeper: it returns when the engine has ordered Shutdown, or when it had to do that itself. The
 // caller has made the process a child subreaper (or it is PID 1), and must not start, wait for or signal any process.
@@ -56,6 +64,10 @@ func Run(o Options) error {
 	}
 	startThreads()
 	catchSignals(k.signals)
+	if o.Rescued != nil {
+		k.rescue(o.Rescued)
+	}
+	k.startMirror()
 	go waiter(k.children, k.kick)
 	if o.Orphaned != nil {
 		k.takeEngine(o.Orphaned)
@@ -65,6 +77,9 @@ func Run(o Options) error {
 	k.loop()
 	k.endEngine()
 	k.removeEmpties(len(k.empties))
+	if k.abandoned {
+		return ErrAbandoned
+	}
 	return nil
 }
 
@@ -149,6 +164,9 @@ func (k *Keeper) loop() {
 		more = k.makeOne()
 		more = k.tell() || more
 		more = k.removeEmpties(1) || more
+		if !more { // what is told comes first
+			more = k.reflect()
+		}
 	}
 }
 

@@ -19,18 +19,26 @@ func memfd(name string, data []byte) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("memfd: %w", err)
 	}
-	for off := 0; off < len(data); {
-		n, err := unix.Pwrite(fd, data[off:], int64(off))
+	if err := writeAt(fd, data, 0); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("memfd: %w", err)
+	}
+	return fd, nil
+}
+
+// writeAt writes all of data.
+func writeAt(fd int, data []byte, off int64) error {
+	for len(data) > 0 {
+		n, err := unix.Pwrite(fd, data, off)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			unix.Close(fd)
-			return -1, fmt.Errorf("memfd: %w", err)
+			return err
 		}
-		off += n
+		data, off = data[n:], off+int64(n)
 	}
-	return fd, nil
+	return nil
 }
 
 // maxMemfd bounds what is read from a memfd, in bytes: more is no message of ours.

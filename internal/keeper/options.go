@@ -46,6 +46,11 @@ type Options struct {
 	// Orphaned is the engine of a keeper that has died: it goes on with this one, which has to adopt what the other had.
 	// nil: the keeper starts an engine of its own.
 	Orphaned *Orphaned
+	// Mirror is where the table is mirrored; a Dir of "" is nowhere.
+	Mirror Mirror
+	// Rescued is the table of a keeper that was killed together with its engine; nil: it begins with an empty one. Its
+	// processes must be nobody's, and the Forest an Adopter.
+	Rescued *Image
 }
 
 // Orphaned is an engine without a keeper.

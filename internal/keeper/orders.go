@@ -85,7 +85,7 @@ func short(s string) string { return s[:min(len(s), 60)] }
 func (k *Keeper) numbered(m *Message, fds []int) (kept int) {
 	if m.Unit == "" {
 		if m.Kind == Note && len(m.Record) > 0 {
-			k.daemon = m.Record
+			k.daemon, k.mirror.daemon = m.Record, true
 		}
 		return 0
 	}
@@ -99,6 +99,7 @@ func (k *Keeper) numbered(m *Message, fds []int) (kept int) {
 		r.record = m.Record
 	}
 	r.seen = max(r.seen, m.Seen)
+	k.change(r)
 	switch m.Kind {
 	case SpawnOrder:
 		return k.spawn(r, m, fds)
@@ -139,12 +140,14 @@ func (k *Keeper) hold(m *Message, fds []int) (kept int) {
 			k.o.Log.Error("hold refused: too many descriptors", "unit", m.Unit, "name", m.Name)
 			return 0
 		}
+		k.change(k.row(m.Unit))
 		return 1
 	}
 	if old, ok := k.held[m.Name]; ok {
 		unix.Close(old)
 	}
 	k.held[m.Name] = fds[0]
+	k.keep(m.Name, fds[0])
 	return 1
 }
 
@@ -160,12 +163,14 @@ func (k *Keeper) drop(m *Message) {
 	if m.Unit != "" {
 		if r := k.rows[m.Unit]; r != nil {
 			r.drop(m.Name, m.Gen)
+			k.change(r)
 		}
 		return
 	}
 	if fd, ok := k.held[m.Name]; ok {
 		unix.Close(fd)
 		delete(k.held, m.Name)
+		k.unkeep(m.Name)
 	}
 }
 
@@ -178,6 +183,7 @@ func (k *Keeper) forget(unit string) {
 		unix.Close(f.fd)
 	}
 	delete(k.rows, unit)
+	k.unreflect(r)
 	if i := slices.Index(k.untold, r); i >= 0 {
 		k.untold = slices.Delete(k.untold, i, i+1)
 	}

@@ -107,6 +107,7 @@ func (k *Keeper) forked(j forkJob, pid int, at int64) {
 	r.main, r.born, r.start = pid, at, k.startTime(pid)
 	r.tree.Rooted(pid, r.mark, r.out)
 	k.byPid[pid] = r
+	k.change(r)
 	if j.stage == 0 {
 		k.born(r)
 	} else {

@@ -33,6 +33,8 @@ type row struct {
 	files   []file
 	owed    owed
 	queued  bool // in Keeper.untold
+	changed bool // in Keeper.mirror.changed
+	entry   extent
 }
 
 // A file is a descriptor held for one unit.
@@ -40,6 +42,17 @@ type file struct {
 	name string
 	gen  uint64
 	fd   int
+	pipe uint64 // its inode; 0: it is no pipe
+}
+
+// newFile is a descriptor to be held.
+func newFile(name string, gen uint64, fd int) file {
+	f := file{name: name, gen: gen, fd: fd}
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
+		f.pipe = st.Ino
+	}
+	return f
 }
 
 // owed is what the engine has not heard of a row.
@@ -60,6 +73,7 @@ func (k *Keeper) row(unit string) *row {
 
 // owe marks what to tell the engine; tell sends it when it can.
 func (k *Keeper) owe(r *row) {
+	k.change(r)
 	if !r.queued {
 		r.queued = true
 		k.untold = append(k.untold, r)
@@ -76,7 +90,7 @@ const maxHeld = maxFiles - maxLogs - maxStored
 // hold keeps fd in place of what had that name, or beside it if the service stored it. It returns false if there are too
 // many.
 func (r *row) hold(name string, gen uint64, fd int) bool {
-	f := file{name: name, gen: gen, fd: fd}
+	f := newFile(name, gen, fd)
 	if f.stored() {
 		return r.store(name, gen, fd)
 	}
@@ -105,7 +119,7 @@ func (r *row) holdLog(gen uint64, fd int) (lost uint64) {
 	} else {
 		r.drop(LogPipe, lost)
 	}
-	r.files = append(r.files, file{name: LogPipe, gen: gen, fd: fd})
+	r.files = append(r.files, newFile(LogPipe, gen, fd))
 	return lost
 }
 

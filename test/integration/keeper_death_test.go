@@ -109,44 +109,6 @@ func parentOf(t *testing.T, pid int) int {
 	return ppid
 }
 
-// TestBothKilled: what a daemon left whose keeper and engine were killed together never runs beside what the next starts.
-func TestBothKilled(t *testing.T) {
-	d := start(t, `[service.web]
-command = "sh -c 'setsid setsid sleep 1001 & exec sleep 1000'"
-[service.stubborn]
-command = ["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]
-stop = { timeout = "200ms" }`)
-	old := []int{d.running("web", 0).Pid, d.running("stubborn", 0).Pid}
-	v, err := d.version()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, pid := range []int{v.EnginePid, v.KeeperPid} { // stopped first, so that neither sees the other die
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, pid := range []int{v.EnginePid, v.KeeperPid} {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-d.ended
-	for _, pid := range old {
-		if !alive(pid) {
-			t.Errorf("%d did not outlive its daemon", pid)
-		}
-	}
-	d.up()
-	d.running("web", 0)
-	d.running("stubborn", 0)
-	for _, pid := range old {
-		if alive(pid) {
-			t.Errorf("%d of the old daemon runs beside its successor", pid)
-		}
-	}
-}
-
 // TestEscapeeOfAnAdoptedTree: who left the session of a service and is nobody's child any more, because the keeper that
 // would have been given it is dead, is still found: it goes with its generation, and none starts beside it.
 func TestEscapeeOfAnAdoptedTree(t *testing.T) {
