@@ -80,6 +80,7 @@ func (st *Stream) dropped(p []byte) losses {
 	now := st.store.now().UnixMicro()
 	st.last.Store(monotonic())
 	st.writing.Store(false)
+	st.peeked.Store(0)
 	return losses{lines: uint64(bytes.Count(p, newline)), bytes: uint64(len(p)), from: now, to: now}
 }
 
@@ -128,7 +129,6 @@ func (st *Stream) tossLine(p []byte) error {
 	if err := st.store.pipes.waste(st.fd, len(p)); err != nil {
 		return pipeError{err}
 	}
-	st.peeked.Store(0)
 	st.sink.lose(st.gen, l, st.within)
 	return nil
 }

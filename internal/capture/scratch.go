@@ -109,6 +109,7 @@ func (s *scratches) peek(pipe int, b []byte) (int, error) {
 			continue
 		}
 		if err != nil || m <= 0 {
+			s.empty(p)
 			return 0, fmt.Errorf("read scratch pipe: %w", errors.Join(err, errShort)) // cannot be: it holds n bytes
 		}
 		got += m

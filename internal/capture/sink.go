@@ -52,16 +52,15 @@ type place struct {
 	partial  bool   // the last line is unfinished and its process may go on
 }
 
-// newSink makes the sink of a name as its file is now.
+// newSink makes the sink of a name as its file is now, without a mark.
 func newSink(s *Store, name string) *sink {
-	k := &sink{store: s, name: name, fd: -1, mark: s.marks.claim(name), state: place{number: 1, base: 1}}
+	k := &sink{store: s, name: name, fd: -1, state: place{number: 1, base: 1}}
 	st, err := s.dir.stat(fileName(name, 0))
 	if err != nil {
 		k.fresh = true
 	} else {
 		k.file, k.size, k.state.end = identOf(&st), st.Size, st.Size
 	}
-	k.inherit()
 	return k
 }
 

@@ -169,29 +169,25 @@ func (s *Store) hold(name string) (*sink, error) {
 	if !validName(name) {
 		return nil, fmt.Errorf("internal error: log of %q: no name of a service", name)
 	}
-	var made *sink
-	for {
-		s.mu.Lock()
-		if s.done {
-			s.mu.Unlock()
-			return nil, fmt.Errorf("internal error: log of %q: the logs are closed already", name)
-		}
-		sk := s.sinks[name]
-		if sk == nil && made != nil {
-			sk, s.sinks[name] = made, made
-		}
-		if sk != nil {
-			sk.holders++
-			s.users++
-			s.mu.Unlock()
-			if made != nil && made != sk {
-				s.marks.release(made.mark, made.heir == nil)
-			}
-			return sk, nil
-		}
-		s.mu.Unlock()
-		made = newSink(s, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done {
+		return nil, fmt.Errorf("internal error: log of %q: the logs are closed already", name)
 	}
+	s.users++
+	sk := s.sinks[name]
+	if sk == nil {
+		s.mu.Unlock()
+		made := newSink(s, name)
+		s.mu.Lock()
+		if sk = s.sinks[name]; sk == nil {
+			sk, s.sinks[name] = made, made
+			sk.mark = s.marks.claim(name)
+			sk.inherit()
+		}
+	}
+	sk.holders++
+	return sk, nil
 }
 
 // release takes back one hold.
