@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"example.com/stay/api"
 )
 
 // binaries is where TestMain puts stay and stayd.
@@ -39,9 +41,6 @@ func testMain(m *testing.M) int {
 
 // TestChaos is 30 s of it: make test runs it as nobody and as root. STAY_CHAOS_SECONDS and STAY_CHAOS_SEED choose others.
 func TestChaos(t *testing.T) {
-	if os.Getenv("STAY_CHAOS_SECONDS") == "" {
-		t.Skip("name a time with STAY_CHAOS_SECONDS")
-	}
 	seconds, seed := 30, 1+rand.Uint64N(1_000_000)
 	if testing.Short() {
 		seconds = 5
@@ -67,6 +66,37 @@ func TestChaos(t *testing.T) {
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSequence: which holes among events are marked.
+func TestSequence(t *testing.T) {
+	e := func(seq uint64) api.Event { return api.Event{Seq: seq, Kind: api.KindState} }
+	gap := func(seq uint64) api.Event { return api.Event{Seq: seq, Kind: api.KindGap} }
+	for _, c := range []struct {
+		what   string
+		events []api.Event
+		bad    int
+	}{
+		{"in order", []api.Event{e(5), e(6), e(7)}, 0},
+		{"a hole", []api.Event{e(5), e(7)}, 1},
+		{"a marked hole", []api.Event{e(5), gap(8), e(9)}, 0},
+		{"a mark and a hole", []api.Event{e(5), gap(8), e(10)}, 1},
+		{"again", []api.Event{e(5), e(5)}, 1},
+		{"back", []api.Event{e(5), e(4)}, 1},
+		{"the next daemon", []api.Event{e(5), {Seq: 1030, Kind: api.KindEngine, After: 5}, e(1031)}, 0},
+		{"the next daemon knows of more", []api.Event{e(5), {Seq: 1030, Kind: api.KindEngine, After: 6}}, 1},
+	} {
+		s := sequence{seen: map[uint64]string{}}
+		bad := 0
+		for _, x := range c.events {
+			if s.next(x) != nil {
+				bad++
+			}
+		}
+		if bad != c.bad {
+			t.Errorf("%s: %d errors, want %d", c.what, bad, c.bad)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type run struct {
 	stage   *stage
 	reviver atomic.Int64 // odd while a dead daemon is started again; see revive
 	first   *census      // of the first quiet point
+	events  sequence     // of watchEvents, while it runs
 
 	reviveLock sync.Mutex
 	orphans    map[string]bool // marks of generations that have lived while no keeper and no engine did
@@ -39,7 +40,7 @@ type run struct {
 
 // play runs chaos and returns what was violated.
 func play(o options) []string {
-	r := &run{options: o, chronicle: newChronicle(o.say), orphans: map[string]bool{}}
+	r := &run{options: o, chronicle: newChronicle(o.say), orphans: map[string]bool{}, events: sequence{seen: map[uint64]string{}}}
 	o.say("seed %d, %v, in %s", o.seed, o.length, o.dir)
 	ctx := context.Background()
 	if err := r.prepare(ctx); err != nil {
@@ -182,6 +183,7 @@ func (r *run) finish(ctx context.Context) {
 		}
 	}
 	r.readLogs()
+	r.readJournal()
 }
 
 // until asks again and again until there is no error, for backBound at most.
