@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -225,4 +226,35 @@ func memory() int64 {
 	}
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// BenchmarkPack is what compressing old files takes.
+func BenchmarkPack(b *testing.B) {
+	var text bytes.Buffer
+	var s stamp
+	at := fixed
+	for i := 0; text.Len() < 10e6; i++ {
+		at = at.Add(time.Duration(i*7919%100_000) * time.Microsecond)
+		fmt.Fprintf(&text, "%sGET /api/items/%d?page=%d HTTP/1.1 %d %dms user=%x\n", s.at(at), i*31%9973, i%40, 200+i%5, i*i%997, i*2654435761%(1<<32))
+	}
+	st, _ := newStore(b)
+	st.pace = 0
+	p := &packer{store: st}
+	b.SetBytes(int64(text.Len()))
+	b.ReportAllocs()
+	var n countWriter
+	for b.Loop() {
+		n = 0
+		if err := p.copy(&n, bytes.NewReader(text.Bytes()), ident{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(text.Len())/float64(n), "ratio")
+}
+
+type countWriter int
+
+func (w *countWriter) Write(p []byte) (int, error) {
+	*w += countWriter(len(p))
+	return len(p), nil
 }

@@ -1,7 +1,8 @@
 // Package capture copies what services write into files: one goroutine and one descriptor per stream, one file per name
 // with its rotated predecessors, and readers that follow without polling. It decides nothing about services.
 //
-// Files of the name "web" are web.log, which is written, and web.log.1 (the youngest) … web.log.N. A time-stamped line is
+// Files of the name "web" are web.log, which is written, and web.log.1 (the youngest) … web.log.N; each of them can be
+// compressed (web.log.2.zst, or web.log.2.gz from somebody else), which is the same to readers and rotation. A time-stamped line is
 // RFC 3339 in UTC with microseconds, one space, the text; the time is when stay read the line. A raw line is the text.
 //
 // What it promises:
@@ -21,6 +22,10 @@
 //   - An unfinished line is written when it comes and is continued by the next chunk.
 //   - Rotation never splits a line. No file is larger than Policy.MaxSize, unless a single line is, or a rename fails: that is
 //     reported, and writing goes on in the file there is.
+//   - Old files but the youngest are compressed (Policy.Compress) and deleted by age (Policy.MaxAge) without writers noticing. At any
+//     moment, and after a kill at any moment, a file is there whole in at least one form, and is read once. Of a
+//     damaged file readers get what can be read and a Line that says so, with memory for one window of 8 MiB whatever it asks for.
+//   - A file that others moved away, removed or truncated is noticed within a second, or with the next chunk.
 //   - A file is opened below the log directory's descriptor without following links, and only a regular file with one
 //     link is written or read.
 //   - A stream knows when output came last, and for how long a file keeps it from reading more.
@@ -30,7 +35,8 @@
 // Who owns what: a Stream's goroutine owns the pipe. The streams of one name share a sink; whoever has its turn owns the
 // open file and everything about writing. What readers need is published under a lock that is a leaf: it is never held
 // across I/O, a send or a call. A follower reads the files itself, at its own pace; writers only wake it, so a slow
-// reader costs no memory and stops nobody. If the files it still had to read are deleted by rotation it gets a Line that
+// reader costs no memory and stops nobody. Old files change their names under sink.names: whoever rotates and the tidier,
+// which is one goroutine for all names while there is work, take turns at it for a few system calls each. If the files it still had to read are deleted by rotation it gets a Line that
 // says so.
 package capture
 
