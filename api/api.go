@@ -4,8 +4,9 @@ package api
 
 import "time"
 
-// Version is the version of stay that this module is.
-const Version = "0.1.0"
+// Version is the version of stay that this module is. A build may set another: go build -ldflags "-X
+// example.com/stay/api.Version=1.2.3". Nobody changes it in a program that runs.
+var Version = "0.1.0"
 
 // A State is what an operator is told of an instance; the engine's own phases are finer.
 type State string
@@ -150,6 +151,24 @@ type Daemon struct {
 	LogDir     string    `json:"log_dir"`
 	Mode       string    `json:"mode"`  // "running", "going down"
 	Event      uint64    `json:"event"` // number of the last event
+
+	Upgrade *Upgrade `json:"upgrade,omitzero"` // the last one; nil if there was none
+}
+
+// An Upgrade is a change from one version of stay to another while services run.
+type Upgrade struct {
+	ID    string    `json:"id"`
+	From  string    `json:"from"`
+	To    string    `json:"to"`
+	At    time.Time `json:"at"`
+	Over  bool      `json:"over"`            // it is known what came of it
+	GapMS float64   `json:"gap_ms,omitzero"` // for how long no engine was there
+	Error string    `json:"error,omitzero"`  // why everything goes on as before; "" if it was done
+}
+
+// A NewProgram is what POST /v1/upgrade takes.
+type NewProgram struct {
+	Path string `json:"path"` // of the new stayd, absolute
 }
 
 // An Error is how the daemon refuses: {"error": {…}} with a matching HTTP status.

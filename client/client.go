@@ -117,6 +117,14 @@ func (c *Client) Apply(ctx context.Context) ([]api.Change, error) {
 	return changes, err
 }
 
+// Upgrade has the daemon become the stayd at path, an absolute one, while services run. It returns when that has begun, and
+// what it was then; Version says what came of it.
+func (c *Client) Upgrade(ctx context.Context, path string) (api.Upgrade, error) {
+	var u api.Upgrade
+	err := c.ask(ctx, question{method: http.MethodPost, path: "/v1/upgrade", body: api.NewProgram{Path: path}}, &u)
+	return u, err
+}
+
 // Plan says what Apply would do now, one change a service, and changes nothing.
 func (c *Client) Plan(ctx context.Context) ([]api.Change, error) {
 	var changes []api.Change

@@ -33,6 +33,7 @@ type keeperFlags struct {
 	logDir                string
 	memory                string
 	adopt, umask          int
+	handover              int
 }
 
 func (k *keeperFlags) set() *flag.FlagSet {
@@ -48,6 +49,7 @@ func (k *keeperFlags) set() *flag.FlagSet {
 	f.StringVar(&k.memory, "memory", "", "internal")
 	f.IntVar(&k.adopt, "adopt", 0, "internal: the engine whose keeper has died")
 	f.IntVar(&k.umask, "umask", -1, "internal: of services")
+	f.IntVar(&k.handover, "handover", 0, "internal: what the program has left that this process was before")
 	return f
 }
 
@@ -108,6 +110,13 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	if k.umask >= 0 {
 		started = k.umask
 	}
+	var left *keeper.Handover
+	if k.handover != 0 {
+		var err error
+		if left, err = keeper.ReadHandover(k.handover); err != nil {
+			return refuse(err, "")
+		}
+	}
 	h, err := settle(k)
 	unix.Umask(started) // the services' own
 	if err != nil {
@@ -126,7 +135,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	if err != nil {
 		return refuse(err, "")
 	}
-	if k.adopt == 0 {
+	if k.adopt == 0 && left == nil {
 		if h.doubt != nil {
 			log.Warn("what a daemon before left in memory does not count", "error", h.doubt)
 		}
@@ -154,6 +163,11 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	}
 	if h.rescue != nil {
 		o.Rescued = h.rescue.image
+	}
+	o.Handover = left
+	o.Become = func(program *os.File, handover int) error {
+		unix.Umask(started)
+		return keeper.Become(program, append(k.argv(), "--memory", h.memory, "--umask", strconv.Itoa(started), "--handover", strconv.Itoa(handover)))
 	}
 	if k.adopt != 0 {
 		unix.CloseOnExec(adoptConn)
@@ -208,7 +222,7 @@ type house struct {
 // removed: its lock is held.
 func settle(k keeperFlags) (*house, error) {
 	h := &house{id: idOf(k.runtimeDir)}
-	if k.adopt != 0 { // everything is there, in the engine's hands; standard error is the log
+	if k.adopt != 0 || k.handover != 0 { // everything is there, in the engine's hands or this process's; standard error is the log
 		h.log, h.memory = os.Stderr, k.memory
 		return h, nil
 	}

@@ -50,6 +50,8 @@ func run(role string, args []string) int {
 		return incidentsMain(args)
 	case "events":
 		return eventsMain(args)
+	case "check-upgrade":
+		return checkUpgradeMain()
 	case "version", "--version":
 		fmt.Println(api.Version)
 		return 0

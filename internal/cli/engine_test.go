@@ -31,6 +31,7 @@ type fakeEngine struct {
 	status   func(context.Context, string) ([]api.Instance, error)
 	run      func(context.Context, api.Run) (api.Result, error)
 	apply    func() ([]api.Change, error)
+	upgrade  func(path string) (api.Upgrade, error)
 	shutdown func(ctx context.Context, now bool) error // nil: all is stopped at once
 	onDown   func()                                    // after an answer to shutdown without an error
 }
@@ -175,6 +176,15 @@ func (e *fakeEngine) Run(ctx context.Context, r api.Run) (api.Result, error) {
 		e.move(name, api.Running, "")
 	})
 	return api.Result{Instances: e.match(name)}, nil
+}
+
+func (e *fakeEngine) Upgrade(_ context.Context, path string) (api.Upgrade, error) {
+	e.note("upgrade %s", path)
+	u := api.Upgrade{ID: "7", From: "1", To: "2"}
+	if e.upgrade != nil {
+		return e.upgrade(path)
+	}
+	return u, nil
 }
 
 func (e *fakeEngine) Plan(context.Context) ([]api.Change, error) {

@@ -39,6 +39,9 @@ type Engine interface {
 	Incidents(ctx context.Context, target string, since time.Time, n int) ([]api.Incident, error)
 	// Incident returns one incident. An unknown id is "not-found".
 	Incident(ctx context.Context, id string) (*api.Incident, error)
+	// Upgrade checks the program at path, an absolute one, and begins to become it. It returns before that is done; Version
+	// says what came of it.
+	Upgrade(ctx context.Context, path string) (api.Upgrade, error)
 	// Shutdown stops everything in reverse order and returns when all is down; the daemon leaves when the answer is out.
 	// With now set, everything is killed at once.
 	Shutdown(ctx context.Context, now bool) error

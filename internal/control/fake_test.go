@@ -72,6 +72,11 @@ func (f *fake) Run(_ context.Context, r api.Run) (api.Result, error) {
 	return api.Result{}, nil
 }
 
+func (f *fake) Upgrade(_ context.Context, path string) (api.Upgrade, error) {
+	f.note("upgrade %s", path)
+	return api.Upgrade{ID: "7"}, nil
+}
+
 func (f *fake) Plan(context.Context) ([]api.Change, error) {
 	f.note("plan")
 	return nil, nil

@@ -96,6 +96,17 @@ func postApply(e Engine, q *request) error {
 	return reply(q)(changes, err)
 }
 
+func postUpgrade(e Engine, q *request) error {
+	var p api.NewProgram
+	if err := q.decode(&p); err != nil {
+		return err
+	}
+	if p.Path == "" {
+		return badRequest("an upgrade needs the path of the new stayd")
+	}
+	return reply(q)(e.Upgrade(q.Context(), p.Path))
+}
+
 func postShutdown(e Engine, q *request) error {
 	now, err := q.flag("now", false)
 	if err != nil {

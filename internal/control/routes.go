@@ -38,6 +38,7 @@ var routes = []route{
 	{"GET", "/v1/pulses", owner, []string{"target"}, getPulses},
 	{"GET", "/v1/incidents", owner, []string{"target", "since", "n", "brief"}, getIncidents},
 	{"GET", "/v1/incidents/{id}", owner, nil, getIncident},
+	{"POST", "/v1/upgrade", owner, nil, postUpgrade},
 	{"POST", "/v1/shutdown", owner, []string{"now"}, postShutdown},
 }
 

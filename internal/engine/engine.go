@@ -80,6 +80,7 @@ type Engine struct {
 	diary      diary
 	version    uint64 // of the snapshot
 	answering  bool   // recovered, and clients are served
+	left       bool   // the keeper was ordered to become another program
 	snap       *snapshot
 	now        unit.Time
 	wall       time.Time
@@ -155,6 +156,9 @@ func (e *Engine) run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		if e.left {
+			return errLeft
+		}
 		if e.daemon.Mode == goingDown && e.busy == 0 {
 			e.leave()
 		}

@@ -47,6 +47,8 @@ type daemonRecord struct {
 	Now  bool     `json:"now,omitzero"`  // going down without asking first
 	Done uint64   `json:"done,omitzero"` // number of the last agenda that was carried out
 	Left bool     `json:"-"`             // Shutdown was ordered
+
+	Upgrade *upgradeRecord `json:"upgrade,omitzero"` // the last one; nil: there was none
 }
 
 // An agenda is what comes with a configuration and does not follow from comparing it with what runs. It travels in one

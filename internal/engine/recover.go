@@ -63,6 +63,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.jobTimes = openJobTimes(e.cfg.Daemon.StateDir, e.log)
 	e.timeAll()
 	e.startWanted(rows, first)
+	e.endUpgrade()
 	text := "engine started"
 	if e.about.Engines > 1 {
 		text = fmt.Sprintf("engine %d took over from the one before", e.about.Engines)

@@ -140,6 +140,10 @@ func (e *Engine) Version(ctx context.Context) (api.Daemon, error) {
 		d = api.Daemon{Version: e.o.Version, KeeperPid: e.about.Pid, EnginePid: os.Getpid(), Started: time.Unix(0, e.about.Started),
 			Engines: e.about.Engines, File: e.cfg.File, RuntimeDir: e.cfg.Daemon.RuntimeDir, LogDir: e.cfg.Daemon.LogDir,
 			Mode: string(e.daemon.Mode), Event: e.events.next - 1}
+		if u := e.daemon.Upgrade; u != nil {
+			shown := u.shown()
+			d.Upgrade = &shown
+		}
 	})
 	return d, err
 }

@@ -163,6 +163,7 @@ func (k *Keeper) engineReady() {
 	k.engine.ready = now()
 	k.engine.deaths = 0
 	k.publish()
+	k.upgraded()
 	k.o.Log.Info("engine is ready", "pid", k.engine.pid, "engines", k.about.Engines)
 }
 
@@ -208,6 +209,9 @@ func (k *Keeper) nextEngine() {
 	if e.pid != 0 || !e.eof || k.done || k.leaving || e.pending {
 		return
 	}
+	if k.upgrading != nil {
+		return // the program is changed first
+	}
 	if e.conn != nil {
 		e.conn.Close()
 	}
@@ -217,6 +221,9 @@ func (k *Keeper) nextEngine() {
 		return
 	}
 	wait := e.history.next(e.ran, e.ready, now())
+	if e.deaths >= freshAfter && k.goBack("its engine died three times before it was ready") {
+		return
+	}
 	if wait == 0 {
 		k.startEngine()
 		return

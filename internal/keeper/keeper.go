@@ -42,7 +42,10 @@ type Keeper struct {
 	signals  chan os.Signal
 	null     *os.File
 	leaving  bool // the keeper ends the services by itself: nothing is started any more
-	done     bool
+
+	upgrading *upgrading // the program is about to be changed
+	back      *os.File   // the program before, until an engine of this one is ready
+	done      bool
 
 	abandoned bool // what there was to adopt went with the engine
 }
@@ -66,6 +69,9 @@ func Run(o Options) error {
 	catchSignals(k.signals)
 	if o.Rescued != nil {
 		k.rescue(o.Rescued)
+	}
+	if o.Handover != nil {
+		k.takeOver(o.Handover)
 	}
 	k.startMirror()
 	go waiter(k.children, k.kick)
@@ -161,6 +167,7 @@ func (k *Keeper) loop() {
 			k.lookAtTrees()
 		case <-rest:
 		}
+		k.goOn()
 		more = k.makeOne()
 		more = k.tell() || more
 		more = k.removeEmpties(1) || more

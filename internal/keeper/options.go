@@ -43,6 +43,11 @@ type Options struct {
 	// StartTime returns the start time of a process as /proc has it, 0 if it is not there. nil: it is always 0, and a
 	// keeper that dies cannot be replaced.
 	StartTime func(pid int) uint64
+	// Handover is what the program left that this process was before; nil: it was none.
+	Handover *Handover
+	// Become executes another program as this process, which finds a Handover in the descriptor. It returns only with an
+	// error. nil: this keeper takes no upgrade.
+	Become func(program *os.File, handover int) error
 	// Orphaned is the engine of a keeper that has died: it goes on with this one, which has to adopt what the other had.
 	// nil: the keeper starts an engine of its own.
 	Orphaned *Orphaned

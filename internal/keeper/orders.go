@@ -68,6 +68,8 @@ func (k *Keeper) order(m *Message, fds []int) {
 		k.forget(m.Unit)
 	case Shutdown:
 		k.shutdown()
+	case Upgrade:
+		kept = k.takeUpgrade(m, fds)
 	case SpawnOrder:
 		kept = k.numbered(m, fds)
 	case SignalTo, KillTree, Note, Main:

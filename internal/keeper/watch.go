@@ -39,7 +39,7 @@ func (k *Keeper) watch() {
 	if !onTime {
 		return
 	}
-	if e.silent++; e.silent >= silentLooks {
+	if e.silent++; e.silent >= silentLooks && !(e.ready == 0 && k.goBack("its engine did not get ready in time")) {
 		k.o.Log.Error("engine is silent: it is replaced", "pid", e.pid, "silent_ms", quiet.Milliseconds())
 		k.killEngine()
 	}

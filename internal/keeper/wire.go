@@ -15,18 +15,19 @@ const (
 	Ready Kind = "ready" // the engine has recovered and answers clients
 	Ping  Kind = "ping"  // keeper asks, engine answers
 
-	SpawnOrder Kind = "spawn"  // Unit Gen Op Record Spawn, with the Spawn.Pass descriptors that the service begins with
-	SignalTo   Kind = "signal" // Unit Gen Op Record Signal To Cont
-	KillTree   Kind = "kill"   // Unit Gen Op Record
-	Note       Kind = "note"   // Unit Op Record; Unit "" is the daemon's own record
-	Main       Kind = "main"   // Unit Gen Pid: the main process moved
-	Forget     Kind = "forget" // Unit: the unit is no more; refused while a process of it lives
-	Hold       Kind = "hold"   // Name (and Unit) with one descriptor; the same name replaces, unless it begins with Store: Gen then is a number of its own
-	Fetch      Kind = "fetch"  // Name; answered by Held
-	Drop       Kind = "drop"   // Name, Unit, Gen (0 = any)
-	Adopt      Kind = "adopt"  // Unit Gen Op Record Pid Start At Name (the mark) with the descriptors in Names: of a keeper that has died
-	List       Kind = "list"   // answered by a Row for each unit, then Listed
-	Acted      Kind = "acted"  // the engine heard Asked
+	SpawnOrder Kind = "spawn"   // Unit Gen Op Record Spawn, with the Spawn.Pass descriptors that the service begins with
+	SignalTo   Kind = "signal"  // Unit Gen Op Record Signal To Cont
+	KillTree   Kind = "kill"    // Unit Gen Op Record
+	Note       Kind = "note"    // Unit Op Record; Unit "" is the daemon's own record
+	Main       Kind = "main"    // Unit Gen Pid: the main process moved
+	Forget     Kind = "forget"  // Unit: the unit is no more; refused while a process of it lives
+	Hold       Kind = "hold"    // Name (and Unit) with one descriptor; the same name replaces, unless it begins with Store: Gen then is a number of its own
+	Fetch      Kind = "fetch"   // Name; answered by Held
+	Drop       Kind = "drop"    // Name, Unit, Gen (0 = any)
+	Adopt      Kind = "adopt"   // Unit Gen Op Record Pid Start At Name (the mark) with the descriptors in Names: of a keeper that has died
+	List       Kind = "list"    // answered by a Row for each unit, then Listed
+	Acted      Kind = "acted"   // the engine heard Asked
+	Upgrade    Kind = "upgrade" // Name (its ID) with the new program; the engine's last word
 	Shutdown   Kind = "shutdown"
 
 	Row         Kind = "row"     // everything known of one unit, with its descriptors
@@ -130,6 +131,8 @@ type About struct {
 	Engines int    `json:"engines"` // engines started so far, this one included
 	Trees   string `json:"trees"`   // how trees are kept: cgroup2 or subreaper, and why
 	Fresh   bool   `json:"fresh,omitzero"`
+
+	Upgrade Upgraded `json:"upgrade,omitzero"` // the last one; of none its ID is ""
 }
 
 // Names of the descriptors that belong to one generation.
