@@ -36,7 +36,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/services/a/stop?wait=1&gen=4", `{"no_wait":true,"gen":3}`, 200, `do {Target:a Verb:stop Signal: For: NoWait:false Gen:4}`, ``},
 		{"POST", "/v1/run", `{"command":["sleep","1"],"directory":"/x"}`, 200, `run ["sleep" "1"] in "/x"`, `"instances"`},
 		{"GET", "/v1/plan", "", 200, `plan`, `[]`},
-		{"POST", "/v1/upgrade", `{"path":"/x/stayd"}`, 200, `upgrade /x/stayd`, `"id": "7"`},
+		{"POST", "/v1/upgrade", `{"path":"/x/stayd"}`, 200, `upgrade /x/stayd`, `"id":"7"`},
 		{"POST", "/v1/apply", "", 200, `apply`, `[]`},
 		{"POST", "/v1/shutdown", "", 200, `shutdown false`, `{}`},
 		{"POST", "/v1/shutdown?now=1", "", 200, `shutdown true`, `{}`},
