@@ -35,6 +35,8 @@ type Stream struct {
 	fd       int                   // of pipe
 	over     *overtaker            // nil: nothing was ever to be dropped
 	since    time.Time             // writing fails; zero: it does not
+	flood    int                   // large chunks in a row
+	usual    int                   // size of the pipe before it was made larger; 0: it was not
 	within   bool                  // a line was dropped in part, and its rest is still to come
 	delay    time.Duration         // of the last retry; 0: the last write went well
 }
@@ -165,6 +167,7 @@ func (st *Stream) keep() error {
 	st.delay, st.since = 0, time.Time{}
 	st.writing.Store(false)
 	st.busy = true
+	st.flooded(st.n)
 	if !st.watching {
 		st.watch()
 	}
@@ -236,5 +239,6 @@ func (st *Stream) rest() {
 	}
 	st.watching = false
 	st.pipe.SetReadDeadline(time.Time{})
+	st.ebbed()
 	st.sink.rest()
 }
