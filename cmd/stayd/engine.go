@@ -59,23 +59,23 @@ func engineMain(args []string) int {
 }
 
 // another starts a keeper in the place of one that has died; conn is its end of the connection to this engine.
-func (k *keeperFlags) another(conn int) error {
+func (k *keeperFlags) another(conn int) (kill func(), err error) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = append(k.argv(), "--memory", k.memory, "--umask", strconv.Itoa(k.umask), "--adopt", strconv.Itoa(os.Getpid()))
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	dup, err := unix.FcntlInt(uintptr(conn), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := os.NewFile(uintptr(dup), "connection")
 	defer f.Close()
 	cmd.ExtraFiles = []*os.File{f} // descriptor 3: adoptConn
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	go func() { _ = cmd.Wait() }() // its end is seen by its pidfd; this only takes the zombie away
-	return nil
+	return func() { _ = cmd.Process.Kill() }, nil
 }
 
 func (k *keeperFlags) load() (*spec.Config, spec.Errors) {

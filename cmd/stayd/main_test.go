@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == "stayd" && len(os.Args) > 1 {
 		if file := os.Getenv(faultsVariable); file != "" && os.Args[1] == "engine" {
 			fault = faultsFrom(file)
+			if at := os.Getenv(diesVariable); at != "" {
+				fault = diesAt(at)
+			}
 		}
 		os.Exit(run(os.Args[1], os.Args[2:]))
 	}

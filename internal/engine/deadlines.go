@@ -82,7 +82,7 @@ func (d *deadlines) next() unit.Time {
 // arm sets the timer to the earliest moment at which something is due.
 func (e *Engine) arm(t *time.Timer) {
 	next := e.heap.next()
-	for _, other := range []unit.Time{e.queueAt, e.lostNext(), e.readings.next(), e.timetables.next(), e.judge.NextTick()} {
+	for _, other := range []unit.Time{e.queueAt, e.lostNext(), e.readings.next(), e.timetables.next(), e.judge.NextTick(), e.keeperWatch.next()} {
 		if other != 0 && (next == 0 || other < next) {
 			next = other
 		}

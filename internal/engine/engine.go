@@ -34,7 +34,7 @@ type Options struct {
 	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
 	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
 	Zone      func(string) (*time.Location, error) // a time zone by its name, from memory: Load has asked for it before; "" is the machine's own
-	NewKeeper func(conn int) error                 // starts a keeper that adopts, with its end of the connection; nil: the engine leaves with its keeper
+	NewKeeper func(conn int) (func(), error)       // starts a keeper that adopts, with its end of the connection, and returns what kills it; nil: the engine leaves with its keeper
 	Fault     func(at string)                      // for tests: called before and after each message is sent, and after each is received; nil: nobody
 }
 
@@ -89,6 +89,9 @@ type Engine struct {
 	answers    []func() // to clients, due when the orders of this batch are with the keeper
 
 	storeWatch storeWatch
+
+	keeperWatch keeperWatch
+	keeperSince unit.Time // when this keeper took over from one that had died; 0: none had
 
 	requests chan func()
 	facts    chan fact
@@ -179,6 +182,7 @@ func (e *Engine) run() error {
 				r()
 			case <-timer.C:
 				e.tick()
+				e.lookAtKeeper()
 			}
 		}
 		e.batch()

@@ -17,6 +17,7 @@ func (e *Engine) fact(f fact) error {
 	if f.err != nil {
 		return e.keeperGone()
 	}
+	e.keeperWatch.said(e.now)
 	defer func() { keeper.CloseAll(f.fds) }()
 	m := f.m
 	switch m.Kind {

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,14 +47,67 @@ func (e *Engine) keeperGone() error {
 		return errKeeperGone // it lives, and has given this engine up
 	}
 	e.log.Error("the keeper was killed: the engine starts another, services go on", "pid", e.about.Pid)
-	old := e.about.Pid
-	if err := e.newKeeper(); err != nil {
-		return fail("start another keeper", err)
+	e.keeperWatch = keeperWatch{}
+	wait := time.Duration(0)
+	if e.now.Sub(e.keeperSince) < shortKeeper {
+		wait = firstKeeperWait // it may be killed, or fail, again and again
 	}
-	n := e.handOver()
-	e.link.send(&keeper.Message{Kind: keeper.Ready})
-	e.event(event{kind: "keeper", text: fmt.Sprintf("the keeper (pid %d) was killed; another (pid %d) took over %d processes", old, e.about.Pid, n)})
+	go e.seekKeeper(wait)
 	return nil
+}
+
+const (
+	shortKeeper       = time.Second // a keeper that goes so soon may do it again
+	firstKeeperWait   = 10 * time.Millisecond
+	longestKeeperWait = time.Second // between two attempts to start one
+	keeperHello       = 5 * time.Second
+)
+
+// seekKeeper starts keepers until one is there, and has the loop hand over to it. Meanwhile the loop runs: clients are
+// answered, and what is ordered is in what is handed over.
+func (e *Engine) seekKeeper(wait time.Duration) {
+	for {
+		select {
+		case <-time.After(wait):
+		case <-e.loop:
+			return
+		}
+		conn, hello, err := e.newKeeper()
+		if err == nil {
+			e.post(func() { e.takeKeeper(conn, hello) })
+			return
+		}
+		wait = min(max(2*wait, firstKeeperWait), longestKeeperWait)
+		e.log.Error("start another keeper", "error", err, "again_in", wait)
+	}
+}
+
+// takeKeeper goes on with another keeper.
+func (e *Engine) takeKeeper(conn *keeper.Conn, hello *keeper.Message) {
+	old, engines := e.about.Pid, e.about.Engines
+	e.about = *hello.About
+	e.about.Engines = engines
+	unix.Close(e.keeperFD)
+	e.watchKeeper()
+	e.keeperSince = e.now
+	lost := e.link.renew(conn)
+	go e.link.read(e.facts)
+	n := e.handOver()
+	e.signalAgain(lost)
+	e.link.send(&keeper.Message{Kind: keeper.Ready})
+	if e.daemon.Left { // what there was went down meanwhile
+		e.link.send(&keeper.Message{Kind: keeper.Shutdown})
+	}
+	e.event(event{kind: "keeper", text: fmt.Sprintf("the keeper (pid %d) was killed; another (pid %d) took over %d processes", old, e.about.Pid, n)})
+}
+
+// signalAgain repeats the signals that were ordered while there was no keeper.
+func (e *Engine) signalAgain(lost []*keeper.Message) {
+	for _, m := range lost {
+		if in := e.insts[m.Unit]; m.Kind == keeper.SignalTo && in != nil && in.u.Gen == m.Gen && in.u.HasProcess() {
+			e.sendOrder(in, &keeper.Message{Kind: keeper.SignalTo, Gen: m.Gen, Signal: m.Signal, To: m.To, Cont: m.Cont})
+		}
+	}
 }
 
 // keeperDead waits for the keeper's process to be gone.
@@ -67,31 +123,55 @@ func (e *Engine) keeperDead() bool {
 	}
 }
 
-// newKeeper starts a keeper and makes its acquaintance.
-func (e *Engine) newKeeper() error {
+// newKeeper starts a keeper and makes its acquaintance. One that does not introduce itself in time is killed.
+func (e *Engine) newKeeper() (*keeper.Conn, *keeper.Message, error) {
 	conn, other, err := keeper.Pair()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	err = e.o.NewKeeper(other)
+	kill, err := e.o.NewKeeper(other)
 	unix.Close(other)
 	if err != nil {
 		conn.Close()
-		return err
+		return nil, nil, err
 	}
-	e.link.renew(conn)
-	hello, fds, err := e.link.ask(&keeper.Message{Kind: keeper.Hello, Version: keeper.Version}, keeper.Hello)
+	late := time.AfterFunc(keeperHello, func() { kill(); conn.Hangup() })
+	defer late.Stop()
+	first := link{conn: conn, fault: e.link.fault}
+	hello, fds, err := first.ask(&keeper.Message{Kind: keeper.Hello, Version: keeper.Version}, keeper.Hello)
 	keeper.CloseAll(fds)
-	if err != nil {
-		return err
+	if err == nil && (hello.Version != keeper.Version || hello.About == nil) {
+		err = fmt.Errorf("it speaks version %d of the wire, not %d", hello.Version, keeper.Version)
 	}
-	engines := e.about.Engines
-	e.about = *hello.About
-	e.about.Engines = engines
-	unix.Close(e.keeperFD)
-	e.watchKeeper()
-	go e.link.read(e.facts)
-	return nil
+	if err != nil {
+		kill()
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, hello, nil
+}
+
+// lookAtKeeper acts on a keeper that says nothing. As PID 1 it is left alone: with it the container would end, which is
+// for others to decide. One that a debugger holds does not hang.
+func (e *Engine) lookAtKeeper() {
+	act := e.keeperWatch.look(e.now)
+	if act == leaveKeeper || e.about.Pid <= 1 || e.keeperFD < 0 || traced(e.about.Pid) {
+		return
+	}
+	sig := unix.SIGCONT
+	if act == killKeeper {
+		sig = unix.SIGKILL
+	}
+	e.log.Error("the keeper is silent", "pid", e.about.Pid, "signal", unix.SignalName(sig))
+	e.event(event{kind: "keeper", text: fmt.Sprintf("the keeper (pid %d) is silent: %s", e.about.Pid, unix.SignalName(sig))})
+	_ = unix.PidfdSendSignal(e.keeperFD, sig, nil, 0)
+}
+
+// traced says whether a debugger holds the process. Its status is made without waiting for it.
+func traced(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	_, after, ok := strings.Cut(string(data), "\nTracerPid:\t")
+	return err == nil && ok && !strings.HasPrefix(after, "0")
 }
 
 // handOver tells the keeper all that the last one knew, and returns how many processes that are.
@@ -118,6 +198,9 @@ func (e *Engine) handOver() int {
 			in.act = unit.Action{}
 			in.u.Deadline = e.now
 			e.step(in, unit.Event{Kind: unit.Deadline})
+		}
+		if in.u.Phase == unit.Killing { // the last keeper may not have heard it
+			e.sendOrder(in, &keeper.Message{Kind: keeper.KillTree, Gen: in.u.Gen})
 		}
 	}
 	return n

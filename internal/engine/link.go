@@ -23,9 +23,10 @@ type link struct {
 	conn  *keeper.Conn
 	fault func(at string) // nil in production; see Options.Fault
 
-	mu      sync.Mutex // a leaf: guards the two below
+	mu      sync.Mutex // a leaf: guards what is below
 	backlog []parcel
 	sending bool
+	lost    []*keeper.Message // that could not be sent, because there is no keeper; at most maxLost
 }
 
 type parcel struct {
@@ -55,7 +56,10 @@ func (l *link) send(m *keeper.Message, fds ...int) {
 		err := l.conn.TrySend(m, fds...)
 		l.at("sent", m)
 		if !errors.Is(err, keeper.ErrFull) {
-			return // an error is the keeper's end: the reader sees it too
+			if err != nil { // it is the keeper's end: the reader sees it too
+				l.lose(m)
+			}
+			return
 		}
 		l.sending = true
 		go l.drain()
@@ -86,14 +90,29 @@ func (l *link) drain() {
 			continue
 		}
 		l.at("send", p.m)
-		_ = l.conn.Send(p.m, p.fds...) // an error is the keeper's end: the reader sees it too
+		if l.conn.Send(p.m, p.fds...) != nil { // it is the keeper's end: the reader sees it too
+			l.mu.Lock()
+			l.lose(p.m)
+			l.mu.Unlock()
+		}
 		l.at("sent", p.m)
 		keeper.CloseAll(p.fds)
 	}
 }
 
-// renew goes on with another keeper. What the last one did not read is forgotten: the next one is told all there is.
-func (l *link) renew(conn *keeper.Conn) {
+// maxLost bounds what is remembered while there is no keeper: each unit is sent few orders in that time.
+const maxLost = 1 << 16
+
+// lose remembers what no keeper has got.
+func (l *link) lose(m *keeper.Message) {
+	if len(l.lost) < maxLost {
+		l.lost = append(l.lost, m)
+	}
+}
+
+// renew goes on with another keeper, and returns what the last one did not get. It is not sent: the next one is told all
+// there is.
+func (l *link) renew(conn *keeper.Conn) (lost []*keeper.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var then []parcel // who waits for an answer still gets it
@@ -101,9 +120,13 @@ func (l *link) renew(conn *keeper.Conn) {
 		keeper.CloseAll(p.fds)
 		if p.then != nil {
 			then = append(then, p)
+		} else {
+			l.lose(p.m)
 		}
 	}
-	l.conn, l.backlog = conn, then
+	lost = l.lost
+	l.conn, l.backlog, l.lost = conn, then, nil
+	return lost
 }
 
 // read hands what the keeper says to the loop, to the end of the connection.

@@ -133,3 +133,44 @@ stop = { timeout = "300ms" }`)
 		t.Errorf("stop has returned and %d is alive", escapee)
 	}
 }
+
+// TestKeeperKilledAgainAndAgain: every keeper is killed as soon as it is there; the services notice nothing.
+func TestKeeperKilledAgainAndAgain(t *testing.T) {
+	d := start(t, `[service.web]
+command = "sleep 1000"
+instances = 3`)
+	before := []api.Instance{d.running("web", 0), d.running("web.2", 0), d.running("web.3", 0)}
+	for range 8 {
+		d.killKeeper()
+	}
+	for _, b := range before {
+		if i := d.one(b.Name); i.Pid != b.Pid || i.State != api.Running || i.Restarts != 0 {
+			t.Errorf("%s was %+v, is %+v", b.Name, b, i)
+		}
+	}
+	d.do(api.Restart, "web")
+	if i := d.one("web"); parentOf(t, i.Pid) != d.keeperPid {
+		t.Errorf("the new web is no child of the keeper: %+v", i)
+	}
+}
+
+// TestKeeperStopped: a keeper that somebody has stopped is let go on, by an engine that needs it.
+func TestKeeperStopped(t *testing.T) {
+	d := start(t, `[service.web]
+command = "sleep 1000"`)
+	web := d.running("web", 0)
+	v, err := d.version()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(v.KeeperPid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	d.do(api.Restart, "web") // takes as long as it takes to notice
+	if now, err := d.version(); err != nil || now.KeeperPid != v.KeeperPid || now.EnginePid != v.EnginePid {
+		t.Errorf("they were %+v, are %+v %v", v, now, err)
+	}
+	if i := d.one("web"); i.Pid == web.Pid || i.State != api.Running {
+		t.Errorf("web was %+v, is %+v", web, i)
+	}
+}
