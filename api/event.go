@@ -21,6 +21,7 @@ type Event struct {
 	Message    string    `json:"message"` // a plain phrase
 
 	Wanted bool `json:"wanted,omitzero"` // of "state" and "exit": it is to be up
+	Job    bool `json:"job,omitzero"`    // of "state" and "exit": it is a job, which ends
 
 	Cause    Cause  `json:"cause,omitzero"`     // of "exit", "oom" and "hang": why it ended, or will
 	Code     int    `json:"code,omitzero"`      // of "exit"

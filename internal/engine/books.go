@@ -45,6 +45,9 @@ func (e *Engine) checkpoint() {
 	}
 	for _, s := range e.services {
 		for _, in := range s.insts {
+			if in.svc.spec.Job != nil {
+				continue // it is to end: there are no figures of it
+			}
 			is := state(in)
 			if is == api.Stopping && in.u.Want == unit.Down {
 				is = api.Stopped // for figures: it need not be up

@@ -110,14 +110,19 @@ func (e *Engine) showChange(in *inst) {
 	if now.state == api.Stopping && in.verdict != nil && now.phase == unit.Stopping && (in.u.Reason == unit.Hang || in.u.Reason == unit.Probe) {
 		text = reasonPhrase(in.u.Reason) // the event of the hang has just told how it was found
 	}
+	if now.state == api.Waiting && in.svc.spec.Job != nil && now.phase != unit.Blocked {
+		text = e.nextPhrase(in) // how the run ended, its own event has just told
+	}
 	if now.state == api.Starting && was.state == api.Running && in.u.Last.Gen == was.gen {
 		text = "again: " + endPhrase(in.u.Last) // it came back so fast that nobody saw it gone
 	}
 	e.event(event{kind: api.KindState, in: in, from: was.state, to: now.state, text: text, more: in.wanted})
 }
 
-// wanted notes of an event whether its instance is to be up.
-func (in *inst) wanted(a *api.Event) { a.Wanted = in.u.Want != unit.Down }
+// wanted notes of an event whether its instance is to be up, and whether it is to stay so.
+func (in *inst) wanted(a *api.Event) {
+	a.Wanted, a.Job = in.u.Want != unit.Down, in.svc.spec.Job != nil
+}
 
 // logTrouble makes an event of a log file that cannot be written, and of one that can again.
 func (e *Engine) logTrouble(name string, problem error) {

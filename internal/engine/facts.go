@@ -108,7 +108,7 @@ func (in *inst) ended(a *api.Event) {
 	}
 	asked := a.Cause == api.CauseOperator || a.Cause == api.CauseChanged || a.Cause == api.CauseDependency
 	over := in.u.Phase == unit.Idle && l.Good(in.svc.spec.Success)
-	a.Expected = asked || over
+	a.Expected = asked || over || in.svc.spec.Job != nil && l.Good(in.svc.spec.Success)
 }
 
 // spawnEnd is the end of what never was.

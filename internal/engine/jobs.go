@@ -155,22 +155,27 @@ func (e *Engine) tendJob(in *inst) {
 
 // whyResting says what came of the last run, and when the next one is.
 func (e *Engine) whyResting(in *inst) string {
-	text := ""
-	if in.u.Last.Gen != 0 {
-		text = endPhrase(in.u.Last)
+	next := e.nextPhrase(in)
+	switch {
+	case in.u.Last.Gen == 0:
+		return next
+	case next == "":
+		return endPhrase(in.u.Last)
 	}
+	return endPhrase(in.u.Last) + ", " + next
+}
+
+// nextPhrase says when the next run is; nothing if that is not known.
+func (e *Engine) nextPhrase(in *inst) string {
 	next := e.next(in)
-	if next.IsZero() {
-		return text
-	}
-	if text != "" {
-		text += ", "
-	}
 	wait := next.Sub(e.wall)
-	if wait < time.Minute {
-		return text + "next run in " + short(max(0, wait))
+	switch {
+	case next.IsZero():
+		return ""
+	case wait < time.Minute:
+		return "next run in " + short(max(0, wait))
 	}
-	return text + "next run at " + when(next.Local(), e.wall)
+	return "next run at " + when(next.Local(), e.wall)
 }
 
 // when writes a moment to come as people say it.

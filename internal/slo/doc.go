@@ -9,6 +9,7 @@
 //     without events it is known to the minute until when stay was there.
 //   - Within one boot of the machine time is that of the monotonic clock: a wall clock that is set changes nothing, and time
 //     in which the machine slept does not exist. Between two boots it is wall time.
+//   - Of jobs there is nothing: they are to end.
 //   - A death is the end of a generation. It is a failure unless it was asked for (a command, an apply, the loss of what it
 //     needs), or was a success that nothing follows.
 package slo

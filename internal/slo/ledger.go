@@ -55,6 +55,9 @@ type Ledger struct {
 func (l *Ledger) Add(a api.Event) {
 	before := l.at
 	l.advance(a)
+	if a.Job {
+		return
+	}
 	switch a.Kind {
 	case api.KindEngine:
 		if a.First {

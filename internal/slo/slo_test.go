@@ -338,3 +338,14 @@ func FuzzLedger(f *testing.F) {
 		}
 	})
 }
+
+// TestJobsAreLeftOut: what is to end has no uptime.
+func TestJobsAreLeftOut(t *testing.T) {
+	l := &Ledger{}
+	for i, kind := range []string{api.KindState, api.KindExit} {
+		l.Add(api.Event{Seq: uint64(i + 1), Time: epoch, MonoNS: int64(i), Kind: kind, Name: "backup", To: api.Running, Wanted: true, Job: true, Cause: api.CauseExit})
+	}
+	if list := l.Report(Now{Time: epoch.Add(time.Hour), MonoNS: int64(time.Hour), Running: true}, Windows, nil); len(list) != 0 {
+		t.Errorf("there are figures: %+v", list)
+	}
+}
