@@ -244,6 +244,7 @@ func (r *crashRun) end(s script) {
 		r.errorf("two generations lived at once: %s", doubles)
 	}
 	r.checkGenerations()
+	r.checkJournal()
 	if s.check != nil {
 		s.check(r)
 	}

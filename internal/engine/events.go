@@ -64,6 +64,7 @@ func (e *Engine) event(x event) uint64 {
 		e.daemon.Seq = ev.ceiling
 		e.saveDaemon()
 	}
+	e.inscribe(a) // first: what somebody was told is never told under another event's number
 	ev.keep(a)
 	for r := range ev.readers {
 		select {
@@ -71,7 +72,9 @@ func (e *Engine) event(x event) uint64 {
 		default: // it finds the gap itself: numbers are missing
 		}
 	}
-	e.inscribe(a)
+	if e.diary.told > checkpointBytes {
+		e.checkpoint()
+	}
 	return a.Seq
 }
 

@@ -211,26 +211,25 @@ func (e *Engine) inscribe(a api.Event) {
 	if e.diary.write(a) {
 		e.retryJournal()
 	}
-	if e.diary.told > checkpointBytes {
-		e.checkpoint()
-	}
 }
 
-// retryJournal tries again, a little later, to write what waits; after a gap it says how many events are missing.
+// retryJournal tries again, a little later, to write what waits. After a gap it says how many events are missing.
 func (e *Engine) retryJournal() {
-	e.after(journalAgain, func() {
-		d := &e.diary
-		if d.retry() {
-			e.retryJournal()
-			return
-		}
-		if n := d.lost; n > 0 {
-			d.lost = 0
-			e.log.Warn("the journal could not be written for a while", "missing", n)
-			e.event(event{kind: api.KindGap, text: journal.GapText(n), more: func(a *api.Event) { a.Missing = n }})
-			e.checkpoint()
-		}
-	})
+	e.after(journalAgain, e.goOnWriting)
+}
+
+func (e *Engine) goOnWriting() {
+	d := &e.diary
+	if d.retry() {
+		e.retryJournal()
+		return
+	}
+	if n := d.lost; n > 0 {
+		d.lost = 0
+		e.log.Warn("the journal could not be written for a while", "missing", n)
+		e.event(event{kind: api.KindGap, text: journal.GapText(n), more: func(a *api.Event) { a.Missing = n }})
+		e.checkpoint()
+	}
 }
 
 // journalTrouble makes an event of a journal that cannot be written, and of one that can again.
