@@ -1,0 +1,412 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/stay/api"
+	"example.com/stay/internal/capture"
+	"example.com/stay/internal/journal"
+	"example.com/stay/internal/keeper"
+	"example.com/stay/internal/spec"
+	"example.com/stay/internal/unit"
+)
+
+// aPipe gives the engine a pipe for its journal, of the smallest size there is, and returns the other end.
+func aPipe(t *testing.T, e *Engine) *os.File {
+	t.Helper()
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, 4096); err != nil {
+		t.Fatal(err)
+	}
+	r := os.NewFile(uintptr(p[0]), "journal")
+	t.Cleanup(func() { r.Close(); unix.Close(p[1]) })
+	e.diary.out = p[1]
+	return r
+}
+
+// drained are the lines that are in the pipe.
+func drained(t *testing.T, r *os.File) string {
+	t.Helper()
+	var all bytes.Buffer
+	raw, err := r.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		b := make([]byte, 1<<16)
+		for {
+			n, err := unix.Read(int(fd), b)
+			if n <= 0 {
+				if err != unix.EAGAIN {
+					t.Error(err)
+				}
+				return
+			}
+			all.Write(b[:n])
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+// TestFullPipe: a thousand services crash again and again while nothing takes the journal. Memory is bounded; what was lost
+// is said, and all that was not comes in order.
+func TestFullPipe(t *testing.T) {
+	e := engineOf(t, aService("web", func(s *spec.Service) { s.Instances = 1000 }))
+	r := aPipe(t, e)
+	const each = 20
+	for range each {
+		for _, in := range e.service("web").insts {
+			e.event(event{kind: api.KindExit, in: in, text: "exit code 1 after 2ms, and more words of the kind that such events have"})
+		}
+	}
+	d := &e.diary
+	if d.bytes > journalWait || len(e.events.ring) > keepEvents {
+		t.Errorf("%d bytes wait, %d events are in memory", d.bytes, len(e.events.ring))
+	}
+	if d.lost == 0 || len(d.waiting) == 0 || !d.soon {
+		t.Fatalf("%d lost, %d wait, a try is due: %v", d.lost, len(d.waiting), d.soon)
+	}
+	lost := d.lost
+	var text strings.Builder
+	for rounds := 0; d.soon; rounds++ {
+		text.WriteString(drained(t, r))
+		e.goOnWriting()
+		if rounds > 1e4 {
+			t.Fatal("it does not come to an end")
+		}
+	}
+	text.WriteString(drained(t, r))
+	if d.bytes != 0 || d.lost != 0 || d.waiting != nil {
+		t.Errorf("afterwards %d bytes wait, %d are lost", d.bytes, d.lost)
+	}
+	e.event(event{kind: api.KindEngine, text: "go on"})
+	text.WriteString(drained(t, r))
+
+	var reader journal.Reader
+	var events, gaps, missing uint64
+	for line := range strings.Lines(text.String()) {
+		if err := reader.Line([]byte(line), func(a api.Event) error {
+			events++
+			if a.Kind == api.KindGap {
+				gaps++
+				missing += a.Missing
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if given := e.events.next - 1; reader.Bad+reader.Again != 0 || gaps != 1 || missing != lost || events+lost != given || reader.Last != given {
+		t.Errorf("%d events with %d gaps, which miss %d of %d; %d were given out, the last read is %d; %d bad, %d again", events, gaps, missing, lost, given,
+			reader.Last, reader.Bad, reader.Again)
+	}
+}
+
+// TestWithoutPipe: where there is none, all else goes on.
+func TestWithoutPipe(t *testing.T) {
+	e := engineOf(t, aService("web", nil))
+	seq := e.event(event{kind: api.KindEngine, text: "x"})
+	e.checkpoint()
+	if next := e.event(event{kind: api.KindEngine, text: "y"}); next != seq+2 || len(e.events.ring) != 3 || e.diary.bytes != 0 {
+		t.Errorf("number %d after %d, %d in memory", next, seq, len(e.events.ring))
+	}
+	select {
+	case <-e.closeJournal():
+	default:
+		t.Error("there is nothing to wait for")
+	}
+}
+
+// kept puts lines into the files of a journal.
+func kept(t *testing.T, dir string, events ...api.Event) {
+	t.Helper()
+	var text []byte
+	for _, a := range events {
+		a.Time = time.Unix(1, 0)
+		text = journal.Append(text, a)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "journal.log"), text, 0o640); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withFiles gives the engine a journal in files.
+func withFiles(t *testing.T, e *Engine, events ...api.Event) *capture.Store {
+	t.Helper()
+	dir := t.TempDir()
+	kept(t, dir, events...)
+	store, err := capture.Open(capture.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	e.diary.store = store
+	return store
+}
+
+// TestNumbersGoOn: with which number a new engine begins, and what it says about it.
+func TestNumbersGoOn(t *testing.T) {
+	last := api.Event{Seq: 40, Kind: api.KindAlive}
+	down := api.Event{Seq: 40, Kind: api.KindEngine, Message: allDown}
+	for _, c := range []struct {
+		name  string
+		given uint64 // by the mark
+		kept  uint64 // by the daemon's record
+		files []api.Event
+		first uint64
+		after uint64
+	}{
+		{"a first start", 0, 0, nil, 1, 0},
+		{"another engine", 57, 1025, []api.Event{last}, 58, 0},
+		{"another engine, all its lines are kept", 40, 1025, []api.Event{last}, 41, 0},
+		{"another daemon, after a good end", 0, 0, []api.Event{down}, 41, 40},
+		{"another daemon, after a power cut", 0, 0, []api.Event{last}, 41 + reserve, 40},
+		{"another daemon that found a record", 0, 1025, []api.Event{last}, 1026, 40},
+		{"a record that is behind", 0, 7, []api.Event{last}, 41, 40},
+	} {
+		e := engineOf(t, aService("web", nil))
+		withFiles(t, e, c.files...)
+		e.diary.given, e.daemon.Seq = c.given, c.kept
+		e.startEvents()
+		if first := e.event(event{kind: api.KindEngine, text: "x"}); first != c.first || e.events.after != c.after {
+			t.Errorf("%s: %d after %d, want %d after %d", c.name, first, e.events.after, c.first, c.after)
+		}
+		if e.daemon.Seq < e.events.next-1 {
+			t.Errorf("%s: %d was given out, the record says %d", c.name, e.events.next-1, e.daemon.Seq)
+		}
+	}
+}
+
+// TestMark: the next engine knows the number of the last event, without any order to the keeper.
+func TestMark(t *testing.T) {
+	e := engineOf(t, aService("web", nil))
+	fd, err := keeper.Memfd("mark", make([]byte, 8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	e.diary.mark = fd
+	e.events.start(4999, 6000)
+	e.event(event{kind: api.KindEngine, text: "x"})
+	var b [8]byte
+	if _, err := unix.Pread(fd, b[:], 0); err != nil || b[0] != 5000&0xff || b[1] != 5000>>8 {
+		t.Errorf("%v %v", b, err)
+	}
+}
+
+// looping runs an engine's requests until the test ends.
+func looping(t *testing.T, e *Engine) {
+	t.Helper()
+	e.loop = make(chan struct{})
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case f := <-e.requests:
+				f()
+				e.batch()
+			case <-stop:
+				close(e.loop)
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-ended })
+}
+
+// at is an event of an instance.
+func at(seq uint64, kind string) api.Event { return api.Event{Seq: seq, Kind: kind, Name: "web"} }
+
+// TestEventsJoin: what is in files, what is in memory, and what comes, each once and in order.
+func TestEventsJoin(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	e := engineOf(t, aService("web", nil))
+	withFiles(t, e, at(1, "state"), at(2, "exit"), at(3, "checkpoint"), at(5, "state"), at(6, "state"), at(7, "exit")) // 6 and 7 are in memory too
+	e.events.start(5, 5)
+	looping(t, e)
+	give := func(kind string) {
+		t.Helper()
+		if err := e.do(ctx, func() { e.event(event{kind: kind, in: e.insts["web"]}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give("state")
+	give("exit")
+	for _, c := range []struct {
+		filter api.EventFilter
+		want   string
+	}{
+		{api.EventFilter{}, "1 2 -4 5 6 7"},
+		{api.EventFilter{Since: 1}, "2 -4 5 6 7"},
+		{api.EventFilter{Since: 4}, "5 6 7"},
+		{api.EventFilter{Since: 5}, "6 7"},
+		{api.EventFilter{Since: 7}, ""},
+		{api.EventFilter{Since: 70}, ""},
+		{api.EventFilter{Kinds: []string{"exit"}}, "2 -4 7"},
+		{api.EventFilter{Kinds: []string{"checkpoint", "exit"}, Since: 2}, "3 -4 7"},
+		{api.EventFilter{Targets: []string{"db"}}, "-4"},
+		{api.EventFilter{From: time.Unix(1, 0)}, "1 2 -4 5 6 7"},
+		{api.EventFilter{From: time.Unix(1, 1)}, ""},
+	} {
+		if got, err := numbersOf(ctx, e, c.filter, nil); got != c.want || err != nil {
+			t.Errorf("%+v: %q %v, want %q", c.filter, got, err, c.want)
+		}
+	}
+	if _, err := numbersOf(ctx, e, api.EventFilter{Targets: []string{"[w"}}, nil); err == nil || !strings.Contains(err.Error(), "is no pattern") {
+		t.Errorf("no pattern: %v", err)
+	}
+	got, err := numbersOf(ctx, e, api.EventFilter{Since: 4, Follow: true}, func(seq uint64) {
+		switch {
+		case seq >= 5 && seq < 20: // one more comes for each that was read
+			give("state")
+		case seq >= 20:
+			cancel()
+		}
+	})
+	var all []string
+	for n := 5; n <= 20; n++ {
+		all = append(all, fmt.Sprint(n))
+	}
+	if words := strings.Fields(got); !slices.Equal(words[:min(len(words), 16)], all) || err != nil {
+		t.Errorf("following: %q %v", got, err)
+	}
+}
+
+// numbersOf are the numbers of what Events emits, those of gaps negative; seen is called with each.
+func numbersOf(ctx context.Context, e *Engine, f api.EventFilter, seen func(uint64)) (string, error) {
+	var list []string
+	err := e.Events(ctx, f, func(a api.Event) error {
+		n := fmt.Sprint(a.Seq)
+		if a.Kind == api.KindGap {
+			n = "-" + n
+		}
+		list = append(list, n)
+		if seen != nil {
+			seen(a.Seq)
+		}
+		return nil
+	})
+	return strings.Join(list, " "), err
+}
+
+// TestSlowReader: who does not read gets a gap with a number, and what comes after it.
+func TestSlowReader(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	e := engineOf(t, aService("web", nil))
+	looping(t, e)
+	give := func(n int) {
+		_ = e.do(ctx, func() {
+			for range n {
+				e.event(event{kind: api.KindState})
+			}
+		})
+	}
+	const flood = 3 * readAhead
+	give(1)
+	missing, last := uint64(0), uint64(0)
+	err := e.Events(ctx, api.EventFilter{Follow: true}, func(a api.Event) error {
+		switch {
+		case a.Kind == api.KindGap:
+			missing += a.Missing
+			return nil
+		case a.Seq == 1:
+			give(1)
+		case a.Seq == 2: // the reader is registered by now, and waits for this function
+			give(flood)
+		case a.Seq == 2+readAhead: // the last that it kept
+			give(1)
+		case a.Seq > 2+readAhead:
+			cancel()
+		case a.Seq != last+1:
+			t.Errorf("%d comes after %d", a.Seq, last)
+		}
+		last = a.Seq
+		return nil
+	})
+	if err != nil || missing != flood-readAhead || last != flood+3 {
+		t.Errorf("%v: %d are missing, the last is %d", err, missing, last)
+	}
+}
+
+// TestCheckpoint: all instances stand in it once, in lines that are whole.
+func TestCheckpoint(t *testing.T) {
+	e := engineOf(t, aService("web", func(s *spec.Service) { s.Instances = 1000 }), aService("db", nil))
+	e.insts["web.7"].u = unit.Unit{Phase: unit.Ready, Want: unit.Up}
+	e.insts["db"].u = unit.Unit{Phase: unit.Stopping, Want: unit.Down}
+	e.insts["web"].u = unit.Unit{Phase: unit.Stopping, Want: unit.Up}
+	e.diary.told = checkpointBytes + 1
+	e.event(event{kind: api.KindState})
+	found := map[string]api.State{}
+	for _, a := range e.events.ring {
+		if a.Kind != api.KindCheckpoint {
+			continue
+		}
+		if a.Boot == "" {
+			t.Error("it does not say of which boot it is")
+		}
+		got, err := journal.Decode(journal.Append(nil, a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s, names := range got.States {
+			for _, n := range names {
+				if found[n] != "" {
+					t.Errorf("%s is there twice", n)
+				}
+				found[n] = s
+			}
+		}
+	}
+	if len(found) != 1001 || found["web.7"] != api.Running || found["db"] != api.Stopped || found["web"] != api.Stopping || found["web.9"] != api.Stopped {
+		t.Errorf("%d instances", len(found))
+	}
+	if e.diary.told != 0 {
+		t.Errorf("%d bytes since", e.diary.told)
+	}
+}
+
+// TestBooks: what is due when.
+func TestBooks(t *testing.T) {
+	e := engineOf(t, aService("web", nil))
+	for _, c := range []struct {
+		name           string
+		wrote, checked time.Duration // ago
+		want           string
+	}{
+		{"a quiet while", aliveAfter, time.Hour, api.KindAlive},
+		{"a busy while", aliveAfter - 1, time.Hour, ""},
+		{"a day", time.Minute, checkpointAfter, api.KindCheckpoint},
+		{"a quiet day", checkpointAfter, checkpointAfter, api.KindCheckpoint},
+	} {
+		e.events.ring = nil
+		e.diary.wrote, e.diary.checked = e.now.Add(-c.wrote), e.now.Add(-c.checked)
+		e.keepBooks()
+		kinds := ""
+		for _, a := range e.events.ring {
+			kinds += a.Kind
+		}
+		if kinds != c.want {
+			t.Errorf("%s: %q", c.name, kinds)
+		}
+	}
+}
