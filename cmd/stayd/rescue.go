@@ -117,7 +117,7 @@ func (r *rescue) explained() map[string]bool {
 func (r *rescue) tell(k keeperFlags, log *slog.Logger) {
 	n := len(r.explained())
 	log.Error("keeper and engine of this directory were both killed: their services go on", "processes", n)
-	text := fmt.Sprintf("the daemon of this directory was killed; its services go on as they were (%d with a process)", n)
+	text := fmt.Sprintf("stay: the daemon of this directory was killed; its services go on as they were (%d with a process)", n)
 	if r.changed(k) {
 		log.Warn("the configuration has changed since it was applied: what was applied counts")
 		text += "; the file has changed since: stay plan shows how, stay apply applies it"

@@ -159,7 +159,7 @@ func keeperSaid(said string, exited <-chan error) (warning string, err error) {
 	select {
 	case <-exited:
 	case <-limit.C:
-		return said, nil
+		return strings.TrimPrefix(said, "stay: "), nil
 	}
 	message, hint, _ := strings.Cut(said, "\n")
 	var lines []string
