@@ -17,7 +17,7 @@ import (
 // too, mapped by every store in turn: what a killed process has stored in it is there, in the order of its atomic stores.
 
 // maxSlots is how many names can have a mark at once. Memory is taken for those that do.
-const maxSlots = 1 << 16
+const maxSlots = 1 << 15
 
 // marksMagic names the layout: another one is not read.
 const marksMagic = 0x73746179_6d6b_0001
@@ -78,17 +78,39 @@ func NewLegacy() ([]*os.File, error) {
 	return files, nil
 }
 
-// inheritance opens what NewLegacy made. now is the wall time, in µs.
-func inheritance(files []*os.File, now int64) (*table, *scratches, error) {
-	if len(files) == 0 {
-		made, err := NewLegacy() // the streams need pipes
+// noLegacy is inheritance where there is none, and nothing will be left.
+func noLegacy() (*table, *scratches, error) {
+	var fds []int
+	defer func() {
+		for _, fd := range fds {
+			syscall.Close(fd)
+		}
+	}()
+	for range scratchPipes {
+		fd, err := newScratch()
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, f := range made {
-			defer f.Close()
-		}
-		files = made
+		fds = append(fds, fd)
+	}
+	pipes, err := openScratches(fds)
+	if err != nil {
+		return nil, nil, err
+	}
+	mem, err := unix.Mmap(-1, 0, maxSlots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		pipes.close()
+		return nil, nil, fmt.Errorf("make marks of logs: %w", err)
+	}
+	t := &table{mem: mem, left: map[slotKey]int{}}
+	t.inherit(nil, 0)
+	return t, pipes, nil
+}
+
+// inheritance opens what NewLegacy made. now is the wall time, in µs.
+func inheritance(files []*os.File, now int64) (*table, *scratches, error) {
+	if len(files) == 0 {
+		return noLegacy()
 	}
 	if len(files) != LegacyFiles {
 		return nil, nil, fmt.Errorf("internal error: open logs: a legacy has %d files, not %d", LegacyFiles, len(files))

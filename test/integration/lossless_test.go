@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"example.com/stay/api"
 )
@@ -69,6 +72,7 @@ type ledger struct {
 	most             int // bytes of the longest repeat
 	bytes            int64
 	end              int // what the writer says there were; -1: it did not say
+	dropped, notices int // lines that the log says were dropped, and how often it says so
 	odd              []string
 }
 
@@ -115,6 +119,12 @@ func (l *ledger) read(t testing.TB, r io.Reader) {
 		l.bytes += int64(len(line))
 		if len(line) > 28 && line[4] == '-' && line[27] == ' ' {
 			line = line[28:]
+		}
+		var dropped int
+		if _, err := fmt.Sscanf(string(line), "— stay: output was dropped, because the log could not be written: %d lines", &dropped); err == nil {
+			l.dropped += dropped
+			l.notices++
+			continue
 		}
 		head, _, _ := bytes.Cut(line, []byte(" "))
 		n, bad := strconv.Atoi(string(head))
@@ -199,8 +209,18 @@ func (d *daemon) grown(name string, n int64) {
 // ledgers stops the services of numbers, and reads what they have written when all of it is there.
 func (d *daemon) ledgers() map[string]*ledger {
 	d.t.Helper()
+	d.ending("raw", "stamped")
 	found := map[string]*ledger{}
 	for _, name := range []string{"raw", "stamped"} {
+		found[name] = readLedger(d.t, filepath.Join(d.dir, ".stay", "log"), name)
+	}
+	return found
+}
+
+// ending stops services of roleNumbers, and waits until all that they have written is in their logs.
+func (d *daemon) ending(names ...string) {
+	d.t.Helper()
+	for _, name := range names {
 		if _, err := d.try(api.Command{Verb: api.Stop, Target: name}); err != nil {
 			d.t.Fatal(err)
 		}
@@ -210,9 +230,7 @@ func (d *daemon) ledgers() map[string]*ledger {
 			}
 			return nil
 		})
-		found[name] = readLedger(d.t, filepath.Join(d.dir, ".stay", "log"), name)
 	}
-	return found
 }
 
 // tailOf is the last 100 bytes of a file.
@@ -271,4 +289,68 @@ func TestNoLineIsLostOverKeepers(t *testing.T) {
 	for _, l := range d.ledgers() {
 		l.complete(t, 0)
 	}
+}
+
+// TestFullLog: a log that cannot grow holds the service that waits for it, drops what the other says, and is made good when
+// it can; a third service does not notice.
+func TestFullLog(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("prlimit"); err != nil {
+		t.Skip("needs prlimit, of util-linux")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 16 << 20 // bytes of a file
+	service := func(name, full string) string {
+		return fmt.Sprintf("[service.%s]\ncommand = [%q, \"numbers\"]\nenv = { STAY_TEST_ROLE = \"numbers\" }\nrestart = { when = \"never\" }\nlog = { timestamps = false, max_size = 0, full = %q }\n", name, self, full)
+	}
+	d := prepare(t, service("waits", "wait")+service("drops", "drop")+"[service.quiet]\ncommand = \"sh -c 'while :; do echo still here; sleep .01; done'\"\n")
+	d.wrap = []string{"prlimit", fmt.Sprintf("--fsize=%d:unlimited", limit)}
+	d.up()
+	logs := filepath.Join(d.dir, ".stay", "log")
+	drops := d.running("drops", 0)
+	d.wait("full logs", func() error {
+		for _, name := range []string{"waits", "drops"} {
+			if info, err := os.Stat(filepath.Join(logs, name+".log")); err != nil || info.Size() < limit-(64<<10) {
+				return errNotYet
+			}
+		}
+		return nil
+	})
+	before := d.written(drops.Pid)
+	d.wait("a service that writes to a full log", func() error {
+		if d.written(drops.Pid) < before+1<<20 {
+			return errNotYet
+		}
+		return nil
+	})
+	d.grown("quiet", 100)
+	if err := unix.Prlimit(mustVersion(t, d).EnginePid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		t.Fatal(err)
+	}
+	d.grown("waits", 1<<20)
+	d.grown("drops", 1<<20)
+	d.ending("waits", "drops")
+	waits, dropped := readLedger(t, logs, "waits"), readLedger(t, logs, "drops")
+	waits.complete(t, 0)
+	t.Log(dropped)
+	if dropped.missing != dropped.dropped || dropped.notices == 0 || dropped.mangled > dropped.notices || dropped.repeats > 0 {
+		t.Errorf("%d lines are missing, %d were said to be dropped, in %d notices: %q", dropped.missing, dropped.dropped, dropped.notices, dropped.odd)
+	}
+}
+
+// written is how many bytes a process has written, to whatever.
+func (d *daemon) written(pid int) (n int64) {
+	d.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		d.t.Skipf("needs to know how much a process writes: %v", err)
+	}
+	_, rest, _ := strings.Cut(string(text), "wchar: ")
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		d.t.Fatal(err)
+	}
+	return n
 }
