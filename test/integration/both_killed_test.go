@@ -2,8 +2,10 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -138,7 +140,7 @@ func TestBothKilledStranger(t *testing.T) {
 	d := start(t, `[service.web]
 command = "sleep 1000"
 [service.stubborn]
-command = ["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"]
+command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1000; done"]
 stop = { timeout = "200ms" }`)
 	old := []int{d.running("web", 0).Pid, d.running("stubborn", 0).Pid}
 	d.killBoth()
@@ -147,7 +149,7 @@ stop = { timeout = "200ms" }`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	torn := strings.Replace(string(data), `"unit":"stubborn","`, `"unit":"stubborn",,`, 1)
+	torn := strings.Replace(string(data), `"unit":"stubborn","`, `"unit":"stubborn",,`, -1) // all of them: of some only the magic is gone
 	if torn == string(data) {
 		t.Fatal("no row of stubborn in the mirror")
 	}
@@ -214,12 +216,18 @@ func TestBothKilledConfiguration(t *testing.T) {
 // TestBothKilledGoingDown: a down goes on where it was.
 func TestBothKilledGoingDown(t *testing.T) {
 	d := start(t, `[service.slow]
-command = ["sh", "-c", "trap 'echo asked' TERM; while :; do sleep 0.05; done"]
+command = ["sh", "-c", "trap 'echo asked' TERM; echo deaf; while :; do sleep 0.05; done"]
 stop = { timeout = "60s" }
 [service.quick]
 command = "sleep 1000"`)
 	slow := d.running("slow", 0)
 	d.running("quick", 0)
+	d.wait("a trap", func() error {
+		if !strings.Contains(d.output("slow"), "deaf") {
+			return errors.New("no output yet")
+		}
+		return nil
+	})
 	if err := syscall.Kill(d.keeper.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -259,5 +267,75 @@ func must(t *testing.T, errs ...error) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestBothKilledSignsOfLife: pulse pages, notify sockets and readiness pipes are found again: who beats is let live, who is
+// still starting can say that it is ready, and who hangs is found.
+func TestBothKilledSignsOfLife(t *testing.T) {
+	d := prepare(t, "")
+	fifo := filepath.Join(d.dir, "go")
+	must(t, syscall.Mkfifo(fifo, 0o600), syscall.Mkfifo(fifo+"2", 0o600))
+	d.write(beating("web", "2 20ms", `pulse = "500ms"`) +
+		steps(t, "note", "open", fifo, "send", "READY=1;STATUS=told", "forever") + "ready = \"notify\"\n" +
+		steps(t, "pipe", "open", fifo+"2", "newline", "3", "forever") + "ready = \"fd:3\"\n")
+	d.up()
+	before := map[string]api.Instance{"web": d.running("web", 0)}
+	d.pulses("web", 2)
+	for _, name := range []string{"note", "pipe"} {
+		before[name] = d.until(name, "starting", func(i api.Instance) bool { return i.State == api.Starting && i.Pid != 0 })
+	}
+	d.killBoth()
+	d.up()
+	for i, name := range []string{"note", "pipe"} {
+		if i := d.one(name); i.Pid != before[name].Pid || i.State != api.Starting {
+			t.Errorf("%s was %+v, is %+v", name, before[name], i)
+		}
+		f, err := os.OpenFile([]string{fifo, fifo + "2"}[i], os.O_WRONLY, 0) // waits for the service
+		must(t, err, f.Close())
+		if i := d.until(name, "running", func(i api.Instance) bool { return i.State == api.Running }); i.Pid != before[name].Pid {
+			t.Errorf("%s was %+v, is %+v", name, before[name], i)
+		}
+	}
+	for _, p := range d.pulses("web", 2) {
+		if p.Source != "page" || p.LimitMS != 500 {
+			t.Errorf("pulse %+v", p)
+		}
+	}
+	if i := d.one("web"); i.Pid != before["web"].Pid {
+		t.Errorf("web was %+v, is %+v", before["web"], i)
+	}
+	d.signal(before["web"], syscall.SIGUSR1)
+	if i := d.incident("web", 0); i.Cause != api.CauseHang || i.Pid != before["web"].Pid {
+		t.Errorf("incident %+v", i)
+	}
+}
+
+// TestBothKilledOften: again and again, while services come and go; each takes a lock that no other generation may have.
+func TestBothKilledOften(t *testing.T) {
+	if _, err := exec.LookPath("flock"); err != nil {
+		t.Skip("needs flock")
+	}
+	const script = `exec 8>>$STAY_INSTANCE.lock; flock -n 8 || echo $STAY_TREE >>doubles; `
+	d := start(t, fmt.Sprintf(`[defaults]
+restart = { delay = "0s", step = "10ms", max_delay = "20ms" }
+[service.calm]
+command = ["sh", "-c", %q]
+instances = 3
+[service.busy]
+command = ["sh", "-c", %q]
+instances = 3`, script+"exec sleep 1000", script+"exit 1"))
+	calm := d.running("calm", 0)
+	for range 10 {
+		deaths := d.one("busy").Restarts
+		d.until("busy", "dead once more", func(i api.Instance) bool { return i.Restarts > deaths })
+		d.killBoth()
+		d.up()
+		if i := d.one("calm"); i.Pid != calm.Pid || i.State != api.Running {
+			t.Fatalf("calm was %+v, is %+v", calm, i)
+		}
+	}
+	if doubles, err := os.ReadFile(filepath.Join(d.dir, "doubles")); err == nil {
+		t.Errorf("two generations lived at once: %s", doubles)
 	}
 }
