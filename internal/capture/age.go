@@ -56,7 +56,10 @@ func (s *Store) Rotate(name string, p Policy) (done bool, err error) {
 	defer s.release(k)
 	k.turn.Lock()
 	defer k.turn.Unlock()
-	if _, err := s.dir.stat(fileName(name, 0)); isGone(err) {
+	if err := k.moveHome(p.File); err != nil {
+		return false, err
+	}
+	if _, err := k.home.dir.stat(fileName(k.home.name, 0)); isGone(err) {
 		return true, nil
 	}
 	if err := k.open(); err != nil {

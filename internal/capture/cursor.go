@@ -22,9 +22,12 @@ func (c *cursor) shut() {
 }
 
 // goTo begins another file.
-func (c *cursor) goTo(number uint64) {
+func (c *cursor) goTo(number uint64, at place) {
 	c.shut()
 	c.number, c.off, c.newline = number, 0, false
+	if number == at.number {
+		c.off = at.begin
+	}
 }
 
 // drain tells everything that is new of one name.
@@ -35,7 +38,7 @@ func (f *follower) drain(c *cursor) error {
 			return nil
 		}
 		if c.number+1 == at.number && c.off == at.before {
-			c.goTo(at.number)
+			c.goTo(at.number, at)
 			continue
 		}
 		if c.file == nil {
@@ -140,7 +143,7 @@ func (f *follower) skip(c *cursor, at place) {
 		c.off = at.end
 		return
 	}
-	c.goTo(min(max(c.number+1, at.base), at.number))
+	c.goTo(min(max(c.number+1, at.base), at.number), at)
 }
 
 // economize closes files of silent names if there are many.

@@ -22,7 +22,8 @@ const (
 
 // A dir is the log directory, held open. It may be used by many goroutines.
 type dir struct {
-	path string
+	path   string
+	strict bool // a home: it is opened without following links, and never made
 
 	mu sync.Mutex // guards f, which is replaced when the directory was removed
 	f  *os.File
@@ -173,6 +174,13 @@ func (d *dir) safe() error {
 
 // again makes and opens the directory again, after somebody removed it.
 func (d *dir) again() error {
+	if d.strict {
+		f, err := walk(d.path)
+		if err == nil {
+			d.swap(f)
+		}
+		return err
+	}
 	if err := os.MkdirAll(d.path, 0o750); err != nil {
 		return fmt.Errorf("make log directory %q: %w", d.path, cause(err))
 	}
@@ -180,12 +188,17 @@ func (d *dir) again() error {
 	if err != nil {
 		return fmt.Errorf("open log directory %q: %w", d.path, cause(err))
 	}
+	d.swap(f)
+	return d.safe()
+}
+
+// swap takes another descriptor.
+func (d *dir) swap(f *os.File) {
 	d.mu.Lock()
 	old := d.f
 	d.f = f
 	d.mu.Unlock()
 	old.Close()
-	return d.safe()
 }
 
 // close gives the descriptor back.

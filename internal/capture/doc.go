@@ -26,8 +26,9 @@
 //     moment, and after a kill at any moment, a file is there whole in at least one form, and is read once. Of a
 //     damaged file readers get what can be read and a Line that says so, with memory for one window of 8 MiB whatever it asks for.
 //   - A file that others moved away, removed or truncated is noticed within a second, or with the next chunk.
-//   - A file is opened below the log directory's descriptor without following links, and only a regular file with one
-//     link is written or read.
+//   - A file is opened below its directory's descriptor without following links, and only a regular file with one link is
+//     written or read. A directory of its own (Policy.File) is opened without following links either, and refused to root where
+//     anybody else can put files into it.
 //   - A stream knows when output came last, and for how long a file keeps it from reading more.
 //   - An idle stream has its goroutine and its pipe, no buffer and no open file. However many streams there are, 32 of them at
 //     most use their files at the same time, so a slow disk does not cost a thread for each.

@@ -221,7 +221,7 @@ func (f *follower) tail(c *cursor, at place) error {
 	if f.n == 0 && !at.partial {
 		return nil
 	}
-	h := history{dir: f.store.dir, name: c.sink.name, block: f.block}
+	h := history{dir: at.home.dir, name: at.home.name, block: f.block}
 	defer h.close()
 	file, err := c.sink.reader(at.number)
 	switch {

@@ -48,7 +48,7 @@ func (k *sink) cutBack(size int64) (int64, error) {
 		k.cutBackMoved()
 	case m.half(size):
 		if err := truncate(k.fd, m.offset); err != nil && err != syscall.EPERM { // a file that only grows keeps it
-			return size, k.store.dir.problem("truncate", fileName(k.name, 0), err)
+			return size, k.home.dir.problem("truncate", fileName(k.home.name, 0), err)
 		} else if err == nil {
 			size = m.offset
 		}
@@ -60,8 +60,8 @@ func (k *sink) cutBack(size int64) (int64, error) {
 // cutBackMoved does it in a file that has another name now, if that is in the directory. Where it is not, the piece stays
 // there too.
 func (k *sink) cutBackMoved() {
-	d, m := k.store.dir, k.mark
-	for _, file := range d.list(fileName(k.name, 0)) {
+	d, m := k.home.dir, k.mark
+	for _, file := range d.list(fileName(k.home.name, 0)) {
 		if st, err := d.stat(file); err != nil || identOf(&st) != m.file {
 			continue
 		}

@@ -39,6 +39,10 @@ func Names(dir string) ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		file := e.Name()
+		if name := strings.TrimSuffix(strings.TrimPrefix(file, "."), ".home"); file == homeFile(name) && validName(name) && e.Type().IsRegular() {
+			names = append(names, name)
+			continue
+		}
 		for _, form := range forms[1:] {
 			file = strings.TrimSuffix(file, form)
 		}
@@ -64,13 +68,18 @@ func (d *dir) tail(name string, n int) ([]Line, error) {
 	if !validName(name) {
 		return nil, fmt.Errorf("read log of %q: no name of a service", name)
 	}
-	h := history{dir: d, name: name, index: -1, block: make([]byte, pageSize)}
+	at, leave, err := d.visit(name)
+	if err != nil {
+		return nil, fmt.Errorf("read log of %q: %w", name, err)
+	}
+	defer leave()
+	h := history{dir: at.dir, name: at.name, index: -1, block: make([]byte, pageSize)}
 	defer h.close()
 	if err := h.reach(n); err != nil {
 		return nil, fmt.Errorf("read log of %q: %w", name, err)
 	}
 	var lines []Line
-	_, err := h.replay(true, func(b []byte) error {
+	_, err = h.replay(true, func(b []byte) error {
 		lines = append(lines, parseLine(name, b))
 		return nil
 	})

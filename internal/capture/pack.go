@@ -41,26 +41,26 @@ func packed(name string) string { return "." + fileName(name, 0) + zst }
 
 // packAll compresses the old files of a sink.
 func (p *packer) packAll(k *sink) error {
-	_ = k.store.dir.remove(packed(k.name))
+	_ = k.home.dir.remove(packed(k.home.name))
 	for {
 		index := k.unpacked()
 		if index == 0 {
 			return nil
 		}
-		file := fileName(k.name, index)
+		file := fileName(k.home.name, index)
 		if err := p.pack(k, file); err != nil {
-			_ = k.store.dir.remove(packed(k.name))
+			_ = k.home.dir.remove(packed(k.home.name))
 			if err == errClosing {
 				return nil
 			}
-			return fmt.Errorf("compress %q: %w; it is kept as it is", filepath.Join(k.store.dir.path, file), err)
+			return fmt.Errorf("compress %q: %w; it is kept as it is", filepath.Join(k.home.dir.path, file), err)
 		}
 	}
 }
 
 // unpacked returns the number of the oldest file that is to be compressed; 0: none.
 func (k *sink) unpacked() int {
-	all := k.store.dir.oldFiles(k.name)
+	all := k.home.dir.oldFiles(k.home.name)
 	for i := len(all) - 1; i >= 0 && all[i].index >= firstPacked; i-- {
 		if all[i].forms.first() == 1 {
 			return all[i].index
@@ -71,7 +71,7 @@ func (k *sink) unpacked() int {
 
 // pack compresses one file. That rotation has moved it meanwhile, or deleted it, is no error.
 func (p *packer) pack(k *sink, file string) error {
-	d := k.store.dir
+	d := k.home.dir
 	from, err := d.reader(file)
 	if isGone(err) {
 		return nil
@@ -84,11 +84,11 @@ func (p *packer) pack(k *sink, file string) error {
 	if err := statOf(from, &st); err != nil {
 		return err
 	}
-	fd, _, err := d.open(packed(k.name), openPacked)
+	fd, _, err := d.open(packed(k.home.name), openPacked)
 	if err != nil {
 		return err
 	}
-	to := os.NewFile(uintptr(fd), packed(k.name))
+	to := os.NewFile(uintptr(fd), packed(k.home.name))
 	defer to.Close()
 	if err := p.copy(to, from, identOf(&st)); err != nil {
 		return cause(err)
@@ -175,18 +175,18 @@ func finishLike(fd int, st *syscall.Stat_t) error {
 func (k *sink) replace(file ident) error {
 	k.names.Lock()
 	defer k.names.Unlock()
-	d := k.store.dir
-	for _, old := range d.oldFiles(k.name) {
-		name := fileName(k.name, old.index)
+	d := k.home.dir
+	for _, old := range d.oldFiles(k.home.name) {
+		name := fileName(k.home.name, old.index)
 		if st, err := d.stat(name); err != nil || identOf(&st) != file {
 			continue
 		}
-		if err := d.rename(packed(k.name), name+zst); err != nil {
+		if err := d.rename(packed(k.home.name), name+zst); err != nil {
 			return err
 		}
 		return d.remove(name)
 	}
-	return d.remove(packed(k.name)) // it was deleted meanwhile
+	return d.remove(packed(k.home.name)) // it was deleted meanwhile
 }
 
 func statOf(f *os.File, st *syscall.Stat_t) error {

@@ -25,7 +25,10 @@ func (k *sink) write(st *Stream, chunk []byte) error {
 		st.over.turn(k.mark)
 	}
 	how := k.getPolicy()
-	err := k.open()
+	err := k.moveHome(how.File)
+	if err == nil {
+		err = k.open()
+	}
 	if err == nil {
 		k.heir = nil
 		if k.end.lost.bytes > 0 {
@@ -113,7 +116,7 @@ func (k *sink) put(st *Stream, out, src []byte, next ending) error {
 	k.store.at(atBegun)
 	if err := k.append(out); err != nil {
 		k.takeBack()
-		return k.store.dir.problem("write", fileName(k.name, 0), err)
+		return k.home.dir.problem("write", fileName(k.home.name, 0), err)
 	}
 	k.store.at(atInFile)
 	if err := st.done(k.mark, len(src)); err != nil {

@@ -60,7 +60,7 @@ func (k *sink) rotate(how Policy) error {
 		if err != nil {
 			return
 		}
-		s.before, s.end, s.partial = s.end, 0, false
+		s.before, s.begin, s.end, s.partial = s.end, 0, 0, false
 		s.number++
 		s.base = max(s.base, s.number-min(s.number, uint64(depth)))
 	})
@@ -72,17 +72,17 @@ func (k *sink) rotate(how Policy) error {
 func (k *sink) shift(keep int) (depth int, err error) {
 	k.names.Lock()
 	defer k.names.Unlock()
-	d := k.store.dir
+	d := k.home.dir
 	if keep == 0 {
-		if err := d.remove(fileName(k.name, 0)); err != nil && !isGone(err) {
+		if err := d.remove(fileName(k.home.name, 0)); err != nil && !isGone(err) {
 			return 0, err
 		}
-		d.prune(k.name, 1)
+		d.prune(k.home.name, 1)
 		return 0, nil
 	}
 	there := []formSet{1} // by index
 	for len(there) < keep {
-		set := d.formsAt(k.name, len(there))
+		set := d.formsAt(k.home.name, len(there))
 		if set == 0 {
 			break
 		}
@@ -90,14 +90,14 @@ func (k *sink) shift(keep int) (depth int, err error) {
 	}
 	depth = len(there)
 	if depth == keep { // what has this number is lost: a file of the same form when another takes its place
-		d.drop(k.name, keep, ^there[keep-1].first())
+		d.drop(k.home.name, keep, ^there[keep-1].first())
 	}
 	for i := depth; i > 0; i-- {
-		if err := d.move(k.name, i-1, there[i-1]); err != nil {
+		if err := d.move(k.home.name, i-1, there[i-1]); err != nil {
 			return 0, err
 		}
 	}
-	d.prune(k.name, keep+1)
+	d.prune(k.home.name, keep+1)
 	return depth, nil
 }
 

@@ -27,7 +27,12 @@ func (d *dir) scanLines(name string, begin func(first []byte) bool, line func([]
 	if !validName(name) {
 		return fmt.Errorf("read log of %q: no name of a service", name)
 	}
-	h := history{dir: d, name: name, index: -1, block: make([]byte, pageSize)}
+	at, leave, err := d.visit(name)
+	if err != nil {
+		return fmt.Errorf("read log of %q: %w", name, err)
+	}
+	defer leave()
+	h := history{dir: at.dir, name: at.name, index: -1, block: make([]byte, pageSize)}
 	defer h.close()
 	for {
 		more, err := h.older()
@@ -43,7 +48,7 @@ func (d *dir) scanLines(name string, begin func(first []byte) bool, line func([]
 			break
 		}
 	}
-	_, err := h.replay(true, line)
+	_, err = h.replay(true, line)
 	return err
 }
 

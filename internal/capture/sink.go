@@ -19,6 +19,7 @@ type sink struct {
 	turn sync.Mutex
 
 	// Owned by who has the turn.
+	home  home
 	fd    int   // -1: closed
 	file  ident // as it was when it was open last
 	size  int64 // likewise
@@ -44,7 +45,9 @@ type sink struct {
 
 // A place is what readers know of a sink's files. File numbers grow by one with each new file of this sink.
 type place struct {
+	home     home
 	number   uint64 // of the file that is written
+	begin    int64  // what it had before it became this sink's
 	end      int64  // its bytes so far
 	before   int64  // the last size of the file before it
 	base     uint64 // files below this number cannot be found by number any more
@@ -54,8 +57,9 @@ type place struct {
 
 // newSink makes the sink of a name as its file is now, without a mark.
 func newSink(s *Store, name string) *sink {
-	k := &sink{store: s, name: name, fd: -1, state: place{number: 1, base: 1}}
-	st, err := s.dir.stat(fileName(name, 0))
+	at := s.home(name)
+	k := &sink{store: s, name: name, home: at, fd: -1, state: place{home: at, number: 1, base: 1}}
+	st, err := at.dir.stat(fileName(at.name, 0))
 	if err != nil {
 		k.fresh = true
 	} else {
@@ -119,11 +123,11 @@ func (k *sink) open() error {
 		lost = st.Nlink == 0
 		k.shut()
 	}
-	file := fileName(k.name, 0)
-	fd, st, err := k.store.dir.open(file, openWrite)
+	file := fileName(k.home.name, 0)
+	fd, st, err := k.home.dir.open(file, openWrite)
 	if isGone(err) {
-		if err = k.store.dir.again(); err == nil {
-			fd, st, err = k.store.dir.open(file, openWrite)
+		if err = k.home.dir.again(); err == nil {
+			fd, st, err = k.home.dir.open(file, openWrite)
 		}
 	}
 	if err != nil {
@@ -144,7 +148,7 @@ func (k *sink) open() error {
 func (k *sink) adopt() {
 	k.size, k.known, k.later, k.born, k.asked = 0, false, 0, time.Time{}, false
 	k.publish(func(s *place) {
-		s.before, s.end, s.partial = s.end, 0, false
+		s.before, s.begin, s.end, s.partial = s.end, 0, 0, false
 		s.number++
 		s.base = s.number
 	})
@@ -167,7 +171,7 @@ func (k *sink) settle(size int64) error {
 		if size > 0 {
 			var last [1]byte
 			if _, err := syscall.Pread(k.fd, last[:], size-1); err != nil {
-				return k.store.dir.problem("read", fileName(k.name, 0), err)
+				return k.home.dir.problem("read", fileName(k.home.name, 0), err)
 			}
 			k.end.mid = last[0] != '\n'
 		}
@@ -202,7 +206,7 @@ func (k *sink) confirm() {
 	if k.fd < 0 {
 		return
 	}
-	if st, err := k.store.dir.stat(fileName(k.name, 0)); isGone(err) || err == nil && identOf(&st) != k.file {
+	if st, err := k.home.dir.stat(fileName(k.home.name, 0)); isGone(err) || err == nil && identOf(&st) != k.file {
 		k.shut()
 	}
 }
@@ -239,7 +243,7 @@ func (k *sink) reader(number uint64) (*logFile, error) {
 	if number < before.base {
 		return nil, errLost
 	}
-	src, err := k.store.dir.logFile(k.name, int(before.number-number))
+	src, err := before.home.dir.logFile(before.home.name, int(before.number-number))
 	if after := k.place(); after.rotating || after.number != before.number {
 		if err == nil {
 			src.close()

@@ -33,6 +33,7 @@ type Policy struct {
 	MaxAge      time.Duration // of its last line, at which a rotated file is deleted; 0 = any age
 	Compress    bool          // rotated files are compressed, but for the youngest
 	Timestamps  bool          // each line starts with its time
+	File        string        // absolute path of the written file, "….log"; "" = NAME.log in the log directory
 	Drop        bool          // what cannot be written is dropped and counted; else it waits in the pipe
 }
 
@@ -60,7 +61,8 @@ type Store struct {
 	mu        sync.Mutex // leaf
 	sinks     map[string]*sink
 	followers map[*follower]bool
-	users     int // holds on sinks
+	homes     map[string]*dir // by path
+	users     int             // holds on sinks
 	done      bool
 }
 
@@ -98,7 +100,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		now: o.Now, report: o.Report, ended: o.Ended, dir: d, marks: marks, pipes: pipes, files: make(chan struct{}, maxWriters), closed: make(chan struct{}),
 		at: func(stage) {}, write: syscall.Write, pace: 4, look: time.Second, patience: time.Second, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
-		sinks: map[string]*sink{}, followers: map[*follower]bool{},
+		sinks: map[string]*sink{}, followers: map[*follower]bool{}, homes: map[string]*dir{},
 	}
 	s.tidier = newTidier(s)
 	return s, nil
@@ -147,6 +149,11 @@ func (s *Store) Close() {
 // end gives back what the store holds, when nobody needs it any more.
 func (s *Store) end() {
 	s.dir.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.homes {
+		d.close()
+	}
 	s.pipes.close()
 	s.marks.close()
 }

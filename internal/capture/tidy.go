@@ -164,14 +164,14 @@ func (t *tidier) tidy(p *packer, name string, how Policy) (again bool) {
 func (k *sink) expire(age time.Duration) (others bool) {
 	k.names.Lock()
 	defer k.names.Unlock()
-	d := k.store.dir
-	all := d.oldFiles(k.name)
+	d := k.home.dir
+	all := d.oldFiles(k.home.name)
 	for i := len(all) - 1; i >= 0; i-- {
-		st, err := d.stat(fileName(k.name, all[i].index) + forms[all[i].forms.number()])
+		st, err := d.stat(fileName(k.home.name, all[i].index) + forms[all[i].forms.number()])
 		if err == nil && k.store.now().Sub(time.Unix(st.Mtim.Sec, st.Mtim.Nsec)) < age {
 			return true // those before it are younger
 		}
-		d.drop(k.name, all[i].index, ^formSet(0))
+		d.drop(k.home.name, all[i].index, ^formSet(0))
 	}
 	return false
 }

@@ -52,7 +52,7 @@ func (e *Engine) number(s *service) {
 		in.leaver = in.number > s.spec.Instances || s.spec.Leaving
 		e.leavers = e.leavers || in.leaver
 		for _, st := range in.streams {
-			st.SetPolicy(policy(s.spec))
+			st.SetPolicy(policy(s.spec, in.number))
 		}
 		if in.checking != nil || len(s.spec.Checks) > 0 {
 			e.touch(in) // they may be others now

@@ -93,7 +93,7 @@ func (e *Engine) capture(in *inst, gen uint64, pipe *os.File) {
 		pipe.Close()
 		return
 	}
-	st := e.store.Stream(in.name, gen, pipe, policy(in.svc.spec))
+	st := e.store.Stream(in.name, gen, pipe, policy(in.svc.spec, in.number))
 	if in.streams == nil {
 		in.streams = map[uint64]*capture.Stream{}
 	}

@@ -249,8 +249,9 @@ func dupOf(f *os.File) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }
 
-func policy(sp *spec.Service) capture.Policy {
+// policy is how the output of an instance is kept.
+func policy(sp *spec.Service, instance int) capture.Policy {
 	l := &sp.Log
 	return capture.Policy{MaxSize: l.MaxSize, RotateEvery: l.RotateEvery, Keep: l.Keep, MaxAge: l.MaxAge, Compress: l.Compress,
-		Timestamps: l.Timestamps, Drop: l.Full == spec.FullDrop}
+		File: l.FileOf(instance), Timestamps: l.Timestamps, Drop: l.Full == spec.FullDrop}
 }

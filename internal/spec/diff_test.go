@@ -64,6 +64,7 @@ var differences = []keyChange{
 	{`log.max_size = 5`, ActionChange, ""},
 	{`log.keep = 5`, ActionChange, ""},
 	{`log.timestamps = false`, ActionChange, ""},
+	{`log.file = "/srv/logs/web.log"`, ActionChange, ""},
 	{`log.rotate_every = "1d"`, ActionChange, ""},
 	{`log.max_age = "30d"`, ActionChange, ""},
 	{`log.compress = false`, ActionChange, ""},

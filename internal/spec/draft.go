@@ -18,11 +18,12 @@ type draft struct {
 	command    *node
 	commandKey slot
 	environment
-	pulse pulseDraft
-	job   jobDraft
-	delay *slot // restart.delay, where it was written
-	refs  []ref // other services, by all keys
-	cpus  int   // what instances = "cpu" means
+	pulse   pulseDraft
+	job     jobDraft
+	delay   *slot // restart.delay, where it was written
+	logFile *slot // log.file, where it was written
+	refs    []ref // other services, by all keys
+	cpus    int   // what instances = "cpu" means
 }
 
 // A ref is one mention of another service.

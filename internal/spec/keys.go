@@ -224,6 +224,14 @@ var sandboxKeys = []serviceKey{
 // logKeys say how its output is kept.
 var logKeys = []serviceKey{
 	{
+		Key: Key{Path: "log.file", Type: "path",
+			Doc: `Where the log is written: a name that ends in .log; instance 2 has ".2" before that. Default: NAME.log in log_dir.`},
+		example: `"/srv/logs/web.log"`,
+		also:    []string{"logfile", "stdout_logfile"},
+		set:     (*draft).setLogFile,
+		get:     func(s *Service) any { return unlessZero(s.Log.File) },
+	},
+	{
 		Key:     Key{Path: "log.max_size", Type: "size", Doc: "The log file is rotated when it has grown to this; 0: never."},
 		example: `"10MB"`,
 		also:    []string{"logfile_maxbytes", "stdout_logfile_maxbytes"},
@@ -286,7 +294,6 @@ var logKeys = []serviceKey{
 		},
 		get: func(s *Service) any { return s.Log.Syslog },
 	},
-	laterKey("log.file", "Where the log is written."),
 }
 
 // laterKeys are the keys and tables that this version refuses.

@@ -187,6 +187,7 @@ func (l *loader) finish() (*Config, Errors) {
 	for _, d := range l.drafts {
 		names = append(names, d.Name)
 	}
+	l.checkLogFiles()
 	for _, d := range l.drafts {
 		l.config.Services = append(l.config.Services, d.finish(&l.errs, l.out))
 		for _, r := range d.refs {

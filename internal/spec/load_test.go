@@ -54,7 +54,7 @@ func TestLoadEverything(t *testing.T) {
 		Limits: Limits{Nice: ptr(-5), OOMScoreAdj: ptr(-900),
 			Rlimits: []Rlimit{{"address_space", 2 << 30}, {"core", Unlimited}, {"cpu_time", 2}, {"open_files", 65536}}},
 		Sandbox: Sandbox{NoNewPrivileges: true, Chroot: "/srv/jail"},
-		Log:     Log{MaxSize: 64 << 10, RotateEvery: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour, Full: FullDrop, Stderr: StderrMerge},
+		Log:     Log{File: "/srv/logs/db.log", MaxSize: 64 << 10, RotateEvery: 24 * time.Hour, MaxAge: 30 * 24 * time.Hour, Full: FullDrop, Stderr: StderrMerge},
 		Pulse: &Pulse{Limit: 2 * time.Second, Required: true, Progress: 2 * time.Minute, LimitMax: 5 * time.Minute, PauseMax: time.Hour,
 			Lost: LostRestart, Slots: 62},
 		Checks: []Check{

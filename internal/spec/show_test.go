@@ -23,7 +23,7 @@ func TestSettings(t *testing.T) {
 			"core": "unlimited"},
 		"sandbox": map[string]any{"no_new_privileges": true, "chroot": "/srv/jail"},
 		"log": map[string]any{"max_size": "64KiB", "keep": 0, "timestamps": false,
-			"rotate_every": "1d", "max_age": "30d", "compress": false, "full": "drop", "stderr": "merge", "syslog": false},
+			"rotate_every": "1d", "max_age": "30d", "compress": false, "full": "drop", "stderr": "merge", "syslog": false, "file": "/srv/logs/db.log"},
 		"pulse": map[string]any{"limit": "2s", "required": true, "progress": "2m", "limit_max": "5m", "extend_max": "0s", "pause_max": "1h",
 			"lost": "restart", "slots": 62},
 		"check": []any{

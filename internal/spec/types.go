@@ -239,6 +239,7 @@ type Sandbox struct {
 
 // Log says how output is kept. Its fields are always written in full: what is not there is as in newService.
 type Log struct {
+	File        string        `json:"file"`         // absolute path, "….log"; "" = in the log directory. FileOf has that of an instance
 	MaxSize     int64         `json:"max_size"`     // bytes until rotation; default 10 MB; 0 = never
 	RotateEvery time.Duration `json:"rotate_every"` // age of the file at which it is rotated; 0 = never
 	Keep        int           `json:"keep"`         // old files kept; default 10
