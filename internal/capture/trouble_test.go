@@ -3,13 +3,16 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A disk is a write(2) that can be full and that writes less than it is asked to.
@@ -261,5 +264,71 @@ func fillAndFree(t *testing.T, dir string) {
 	}
 	if got := r.all(); len(got) != 2 || got[1] != "web: <nil>" {
 		t.Errorf("reported %q", got)
+	}
+}
+
+// TestRandomTrouble: two generations that write as they like, small files, and a disk that takes a part of a write, or
+// nothing, or a part before it fails. Every letter of each generation must be there, once and in order.
+func TestRandomTrouble(t *testing.T) {
+	for seed := range uint64(6) {
+		for _, timestamps := range []bool{false, true} {
+			s, _ := newStore(t)
+			s.retryMin, s.retryMax = time.Microsecond, 10*time.Microsecond
+			var mu sync.Mutex
+			disk := rand.New(rand.NewPCG(seed, 1))
+			s.write = func(fd int, p []byte) (int, error) {
+				mu.Lock()
+				n, fails := disk.IntN(2*len(p)+1), disk.IntN(3) == 0
+				mu.Unlock()
+				if n = min(n, len(p)); n > 0 {
+					if _, err := syscall.Write(fd, p[:n]); err != nil {
+						return -1, err
+					}
+				}
+				if fails || n == 0 {
+					return -1, syscall.ENOSPC // also when it took a part: the next write would say so
+				}
+				return n, nil
+			}
+			var want [2]string
+			var sources [2]*source
+			for i := range sources {
+				sources[i] = stream(t, s, "web", uint64(i), Policy{Timestamps: timestamps, MaxSize: 1500, Keep: 1000})
+			}
+			dice := rand.New(rand.NewPCG(seed, 2))
+			for range 300 {
+				i := dice.IntN(2)
+				text := make([]byte, 1+dice.IntN(40))
+				for n := range text {
+					text[n] = byte(map[int]int{0: 'a', 1: 'n'}[i] + dice.IntN(13))
+					if dice.IntN(12) == 0 {
+						text[n] = '\n'
+					}
+				}
+				want[i] += strings.ReplaceAll(string(text), "\n", "")
+				sources[i].say(string(text))
+			}
+			sources[0].end()
+			sources[1].end()
+			lines, err := s.Tail("web", -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got [2]string
+			for _, l := range lines {
+				text := strings.TrimPrefix(l.Text, Mark)
+				if text == "" {
+					continue
+				}
+				i := 0
+				if text[0] >= 'n' {
+					i = 1
+				}
+				got[i] += text
+			}
+			if got != want {
+				t.Errorf("seed %d, timestamps %v: got %d and %d letters, want %d and %d", seed, timestamps, len(got[0]), len(got[1]), len(want[0]), len(want[1]))
+			}
+		}
 	}
 }
