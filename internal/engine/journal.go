@@ -27,7 +27,7 @@ const journalName = "journal"
 // The journal's files and what waits for them.
 const (
 	journalSize = 10_000_000 // bytes of one file
-	journalKeep = 10         // files beside it
+	journalKeep = 20         // files beside it
 	journalPipe = 1 << 20    // bytes of the pipe, where the kernel lets it have so much
 	journalWait = 1 << 20    // bytes that wait in memory while the pipe is full
 )
@@ -107,7 +107,7 @@ func (e *Engine) openPipe() error {
 	if err != nil {
 		return fail("open its pipe", err)
 	}
-	d.stream = d.store.Stream(journalName, 1, os.NewFile(uintptr(own), journalName), capture.Policy{MaxSize: journalSize, Keep: journalKeep})
+	d.stream = d.store.Stream(journalName, 1, os.NewFile(uintptr(own), journalName), capture.Policy{MaxSize: journalSize, Keep: journalKeep, Compress: true})
 	return nil
 }
 
