@@ -22,7 +22,6 @@ type events struct {
 	ring    []api.Event
 	next    uint64 // number of the next event
 	ceiling uint64 // numbers below it are reserved
-	after   uint64 // the last one that was kept of the daemon before; 0: this daemon's own go on without a hole
 	boot    string
 	readers map[chan api.Event]bool
 }

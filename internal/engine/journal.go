@@ -38,8 +38,8 @@ const journalAgain = 50 * time.Millisecond
 // A diary is the journal as the loop writes it.
 type diary struct {
 	out     int        // write end of the pipe; -1: there is none
-	mark    int        // memfd with the number of the last event, for the next engine; -1: there is none
-	given   uint64     // what stood in it
+	mark    int        // memfd; -1: there is none
+	note    mark       // what stands in it
 	legacy  []*os.File // of store
 	store   *capture.Store
 	stream  *capture.Stream
@@ -59,7 +59,7 @@ func noDiary() diary { return diary{out: -1, mark: -1} }
 // from then on the keeper tells what must be heard.
 func (e *Engine) openJournal() {
 	d := &e.diary
-	d.given = e.fetchMark()
+	e.fetchMark()
 	d.legacy = e.fetchLegacy(journalName)
 	var err error
 	dir := filepath.Join(e.cfg.Daemon.StateDir, "journal")
@@ -71,20 +71,26 @@ func (e *Engine) openJournal() {
 	}
 }
 
-// startEvents has the numbers of events go on from the last one.
+// startEvents has the numbers of events go on from the last one, and gives out the first of this engine. Without a mark it is the first engine of a daemon.
 func (e *Engine) startEvents() {
-	kept := e.daemon.Seq
-	if e.diary.given > 0 {
-		e.events.start(e.diary.given, kept)
-		return
+	d, kept := &e.diary, e.daemon.Seq
+	if d.note == (mark{}) {
+		last := d.last()
+		given := max(kept, last.Seq)
+		if kept == 0 && last.Seq != 0 && last.Message != allDown {
+			given += reserve // what readers saw of them may never have reached the disk
+		}
+		d.write(mark{Given: given, After: last.Seq, First: 1})
 	}
-	last := e.diary.last()
-	given := max(kept, last.Seq)
-	if kept == 0 && last.Seq != 0 && last.Message != allDown {
-		given += reserve // what readers saw of them may never have reached the disk
+	e.events.start(d.note.Given, kept)
+	text := "engine started"
+	if e.about.Engines > 1 {
+		text = fmt.Sprintf("engine %d took over from the one before", e.about.Engines)
 	}
-	e.events.start(given, kept)
-	e.events.after = last.Seq
+	if e.o.Fresh {
+		text += ", fresh: restart counters were lost"
+	}
+	e.event(event{kind: api.KindEngine, text: text, more: e.begins})
 }
 
 // openPipe has the journal's pipe read, and its other end ready for writing.
@@ -122,23 +128,48 @@ func newPipe() (int, error) {
 	return p[0], nil
 }
 
-// fetchMark returns the number of the last event, as the engine before noted it, and sees to it that there is a mark; 0
-// where there was none.
-func (e *Engine) fetchMark() uint64 {
+// begins completes the first event of an engine.
+func (e *Engine) begins(a *api.Event) {
+	a.Boot, a.First, a.After = e.events.boot, e.diary.note.First == 1, e.diary.note.After
+}
+
+// A mark is what an engine leaves to the next of the numbers of events, in a memfd that the keeper holds.
+type mark struct {
+	Given uint64 // number of the last event
+	After uint64 // until there is a first one of this daemon: the last that was kept of the daemon before
+	First uint64 // 1 until there is one
+}
+
+// fetchMark takes over the mark, or makes one.
+func (e *Engine) fetchMark() {
 	const name = "journal-mark"
-	var b [8]byte
+	d := &e.diary
+	b := make([]byte, binary.Size(d.note))
 	fd, err := e.fetch(name)
 	if err == nil {
-		_, _ = unix.Pread(fd, b[:], 0)
-	} else if fd, err = keeper.Memfd(name, b[:]); err != nil {
+		_, _ = unix.Pread(fd, b, 0)
+		_, _ = binary.Decode(b, binary.NativeEndian, &d.note)
+	} else if fd, err = keeper.Memfd(name, b); err != nil {
 		e.log.Error("note the numbers of events", "error", err)
-		return 0
+		return
 	} else {
 		e.link.send(&keeper.Message{Kind: keeper.Hold, Name: name}, fd)
 	}
 	e.keepCopy(name, fd)
-	e.diary.mark = fd
-	return binary.NativeEndian.Uint64(b[:])
+	d.mark = fd
+}
+
+// write writes the mark.
+func (d *diary) write(m mark) {
+	d.note = m
+	if d.mark < 0 {
+		return
+	}
+	var b [24]byte
+	binary.NativeEndian.PutUint64(b[0:], m.Given)
+	binary.NativeEndian.PutUint64(b[8:], m.After)
+	binary.NativeEndian.PutUint64(b[16:], m.First)
+	_, _ = unix.Pwrite(d.mark, b[:], 0) // where it fails the next engine leaves numbers out, or gives some again
 }
 
 // last is the last event that stands in the files.
@@ -154,13 +185,9 @@ func (d *diary) last() (last api.Event) {
 	return last
 }
 
-// write writes an event, or has it wait.
-func (d *diary) write(a api.Event) (again bool) {
-	if d.mark >= 0 {
-		var b [8]byte
-		binary.NativeEndian.PutUint64(b[:], a.Seq)
-		_, _ = unix.Pwrite(d.mark, b[:], 0) // where it fails the next engine leaves numbers out
-	}
+// add writes an event, or has it wait; it says whether a try is to be made later.
+func (d *diary) add(a api.Event) (again bool) {
+	d.write(mark{Given: a.Seq})
 	d.wrote = unit.Time(a.MonoNS)
 	if d.out < 0 {
 		return false
@@ -208,7 +235,7 @@ func (d *diary) retry() bool {
 
 // record gives an event to the journal.
 func (e *Engine) inscribe(a api.Event) {
-	if e.diary.write(a) {
+	if e.diary.add(a) {
 		e.retryJournal()
 	}
 }

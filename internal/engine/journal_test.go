@@ -166,26 +166,33 @@ func TestNumbersGoOn(t *testing.T) {
 	down := api.Event{Seq: 40, Kind: api.KindEngine, Message: allDown}
 	for _, c := range []struct {
 		name  string
-		given uint64 // by the mark
+		note  mark
 		kept  uint64 // by the daemon's record
 		files []api.Event
 		first uint64
 		after uint64
 	}{
-		{"a first start", 0, 0, nil, 1, 0},
-		{"another engine", 57, 1025, []api.Event{last}, 58, 0},
-		{"another engine, all its lines are kept", 40, 1025, []api.Event{last}, 41, 0},
-		{"another daemon, after a good end", 0, 0, []api.Event{down}, 41, 40},
-		{"another daemon, after a power cut", 0, 0, []api.Event{last}, 41 + reserve, 40},
-		{"another daemon that found a record", 0, 1025, []api.Event{last}, 1026, 40},
-		{"a record that is behind", 0, 7, []api.Event{last}, 41, 40},
+		{"a first start", mark{}, 0, nil, 1, 0},
+		{"another engine", mark{Given: 57}, 1025, []api.Event{last}, 58, 0},
+		{"another engine, all its lines are kept", mark{Given: 40}, 1025, []api.Event{last}, 41, 0},
+		{"another engine, before any event", mark{First: 1}, 1025, nil, 1, 0},
+		{"another engine of another daemon, before any event", mark{Given: 1064, After: 40, First: 1}, 2089, []api.Event{last}, 1065, 40},
+		{"another daemon, after a good end", mark{}, 0, []api.Event{down}, 41, 40},
+		{"another daemon, after a power cut", mark{}, 0, []api.Event{last}, 41 + reserve, 40},
+		{"another daemon that found a record", mark{}, 1025, []api.Event{last}, 1026, 40},
+		{"a record that is behind", mark{}, 7, []api.Event{last}, 41, 40},
 	} {
 		e := engineOf(t, aService("web", nil))
 		withFiles(t, e, c.files...)
-		e.diary.given, e.daemon.Seq = c.given, c.kept
+		e.diary.note, e.daemon.Seq = c.note, c.kept
 		e.startEvents()
-		if first := e.event(event{kind: api.KindEngine, text: "x"}); first != c.first || e.events.after != c.after {
-			t.Errorf("%s: %d after %d, want %d after %d", c.name, first, e.events.after, c.first, c.after)
+		a := e.events.ring[len(e.events.ring)-1]
+		if a.Seq != c.first || a.After != c.after || a.First != (c.note.First == 1 || c.note.Given == 0) {
+			t.Errorf("%s: %+v, want %d after %d", c.name, a, c.first, c.after)
+		}
+		e.event(event{kind: api.KindEngine, more: e.begins})
+		if a = e.events.ring[len(e.events.ring)-1]; a.First || a.After != 0 {
+			t.Errorf("%s: the next engine says %+v", c.name, a)
 		}
 		if e.daemon.Seq < e.events.next-1 {
 			t.Errorf("%s: %d was given out, the record says %d", c.name, e.events.next-1, e.daemon.Seq)
@@ -196,7 +203,7 @@ func TestNumbersGoOn(t *testing.T) {
 // TestMark: the next engine knows the number of the last event, without any order to the keeper.
 func TestMark(t *testing.T) {
 	e := engineOf(t, aService("web", nil))
-	fd, err := keeper.Memfd("mark", make([]byte, 8))
+	fd, err := keeper.Memfd("mark", make([]byte, 24))
 	if err != nil {
 		t.Fatal(err)
 	}

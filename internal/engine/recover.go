@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/stay/api"
 	"example.com/stay/internal/backoff"
 	"example.com/stay/internal/capture"
 	"example.com/stay/internal/keeper"
@@ -64,14 +63,6 @@ func (e *Engine) recover() (net.Listener, error) {
 	e.timeAll()
 	e.startWanted(rows, first)
 	e.endUpgrade()
-	text := "engine started"
-	if e.about.Engines > 1 {
-		text = fmt.Sprintf("engine %d took over from the one before", e.about.Engines)
-	}
-	if e.o.Fresh {
-		text += ", fresh: restart counters were lost"
-	}
-	e.event(event{kind: api.KindEngine, text: text, more: func(a *api.Event) { a.Boot, a.First, a.After = e.events.boot, first, e.events.after }})
 	return control, nil
 }
 
