@@ -417,3 +417,26 @@ func TestBooks(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkEvent is what one event costs the loop, reading the journal's pipe included.
+func BenchmarkEvent(b *testing.B) {
+	e := engineOf(b, aService("web", nil))
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	e.diary.out = p[1]
+	in, buf := e.insts["web"], make([]byte, 1<<16)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		e.event(event{kind: api.KindState, in: in, from: api.Running, to: api.Waiting, text: "exit code 1 after 2ms", more: in.wanted})
+		if n%100 == 0 {
+			_, _ = unix.Read(p[0], buf)
+		}
+	}
+	if e.diary.bytes > 0 {
+		b.Errorf("%d bytes wait", e.diary.bytes)
+	}
+}

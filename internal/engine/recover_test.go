@@ -26,7 +26,7 @@ func aService(name string, change func(*spec.Service)) *spec.Service {
 }
 
 // engineOf is an engine of a configuration whose loop does not run, at a moment. Nobody reads what it sends.
-func engineOf(t *testing.T, services ...*spec.Service) *Engine {
+func engineOf(t testing.TB, services ...*spec.Service) *Engine {
 	t.Helper()
 	conn, other, err := keeper.Pair()
 	if err != nil {
