@@ -26,7 +26,7 @@ func TestLine(t *testing.T) {
 	full := api.Event{Seq: 7, Time: noon, MonoNS: 8, Kind: api.KindExit, Name: "web.2", From: api.Running, To: api.Waiting, Generation: 3, Pid: 9,
 		Message: "a <b> & \"c\"\n\x00\xff", Wanted: true, Cause: api.CauseSignal, Code: 1, Signal: "KILL", UptimeMS: 5, Expected: true,
 		By: &api.Caller{UID: 0, Pid: 4}, Verb: "restart", Target: "web", Command: 6, Error: "x", Boot: "b", First: true, After: 2, Missing: 3,
-		States: map[api.State][]string{api.Running: {"web"}}}
+		States: map[api.State][]string{api.Running: {"web"}}, Job: true}
 	for i := range reflect.TypeFor[api.Event]().NumField() {
 		if reflect.ValueOf(full).Field(i).IsZero() {
 			t.Errorf("the test does not fill in %s", reflect.TypeFor[api.Event]().Field(i).Name)
