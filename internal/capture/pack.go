@@ -88,15 +88,35 @@ func (p *packer) pack(k *sink, file string) error {
 	if err != nil {
 		return err
 	}
-	to := os.NewFile(uintptr(fd), packed(k.home.name))
-	defer to.Close()
-	if err := p.copy(to, from, identOf(&st)); err != nil {
+	defer syscall.Close(fd)
+	if err := p.copy(fdWriter{p.store, fd}, from, identOf(&st)); err != nil {
 		return cause(err)
 	}
 	if err := finishLike(fd, &st); err != nil {
 		return err
 	}
 	return k.replace(identOf(&st))
+}
+
+// An fdWriter writes like a store does.
+type fdWriter struct {
+	store *Store
+	fd    int
+}
+
+// Write implements io.Writer.
+func (w fdWriter) Write(p []byte) (done int, err error) {
+	for done < len(p) && (err == nil || err == syscall.EINTR) {
+		var n int
+		n, err = w.store.write(w.fd, p[done:])
+		if done += max(n, 0); n <= 0 && err == nil {
+			err = io.ErrShortWrite
+		}
+	}
+	if done == len(p) {
+		err = nil
+	}
+	return done, err
 }
 
 // copy writes the compressed form of from. It rests four times as long as it works.

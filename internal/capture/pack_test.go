@@ -171,6 +171,14 @@ func TestCompressionThatFailsKeepsTheFile(t *testing.T) {
 		free  func(t *testing.T, s *Store)
 		want  string
 	}{
+		{"a full disk", func(t *testing.T, s *Store) {
+			s.write = func(fd int, p []byte) (int, error) { // the frame of the origin fits
+				if len(p) > originSize {
+					return 0, syscall.ENOSPC
+				}
+				return syscall.Write(fd, p)
+			}
+		}, func(t *testing.T, s *Store) { s.write = syscall.Write }, "no space left on device"},
 		{"what is in the way", func(t *testing.T, s *Store) {
 			if err := os.MkdirAll(s.file("web.log.2.zst/full"), 0o750); err != nil {
 				t.Fatal(err)
@@ -192,7 +200,8 @@ func TestCompressionThatFailsKeepsTheFile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, r := newStore(t)
-			put(t, s, "web.log.2", "b\n")
+			const text = "a line that becomes no shorter\n"
+			put(t, s, "web.log.2", text)
 			c.block(t, s)
 			how := Policy{Keep: 5, Compress: true}
 			tidyNow(t, s, "web", how)
@@ -200,7 +209,7 @@ func TestCompressionThatFailsKeepsTheFile(t *testing.T) {
 			if got := r.all(); len(got) != 1 || !strings.Contains(got[0], "kept as it is") || !strings.Contains(got[0], c.want) {
 				t.Errorf("reported %q, want one problem with %s", got, c.want)
 			}
-			if got := content(t, s, "web.log.2"); got != "b\n" {
+			if got := content(t, s, "web.log.2"); got != text {
 				t.Errorf("the file is %q", got)
 			}
 			c.free(t, s)
