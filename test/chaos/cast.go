@@ -27,7 +27,7 @@ stop = { timeout = "` + stopTimeout + `" }
 start_timeout = "20s"
 restart = { step = "50ms", max_delay = "500ms" }
 lost_after = "1s"
-log = { max_size = "256KiB", keep = 10000 }
+log = { max_size = "256KiB", keep = 10000, compress = false }
 `
 
 // cast are the services that are always there, one of each kind at least.

@@ -115,7 +115,6 @@ func TestReadLogs(t *testing.T) {
 		old     []byte // the rotated file
 		now     []byte
 		written int
-		orphan  bool
 		bad     int
 	}{
 		{what: "all there", old: lines(1, 2), now: lines(3, 4), written: 4},
@@ -127,11 +126,10 @@ func TestReadLogs(t *testing.T) {
 		{what: "the end is missing", now: lines(1, 2), written: 3, bad: 1},
 		{what: "all is missing", written: 3, bad: 1},
 		{what: "mangled", now: append(lines(1), "flood@1@77 2 xyz.\n"...), written: 1, bad: 1},
-		{what: "of a generation that outlived its daemon", now: lines(1, 2), written: 3, orphan: true},
 		{what: "words of a runtime", now: append(lines(1), "panic: oh\n"...), written: 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			r := &run{options: options{dir: t.TempDir()}, chronicle: newChronicle(t.Logf), orphans: map[string]bool{"flood/1": c.orphan}}
+			r := &run{options: options{dir: t.TempDir()}, chronicle: newChronicle(t.Logf)}
 			r.say = t.Logf
 			r.daemon = newDaemon(r.dir, "")
 			for file, text := range map[string][]byte{

@@ -35,12 +35,13 @@ type run struct {
 	events  sequence     // of watchEvents, while it runs
 
 	reviveLock sync.Mutex
-	orphans    map[string]bool // marks of generations that have lived while no keeper and no engine did
+	seen       time.Time  // when somebody of stay was last seen alive
+	deserted   []interval // when nobody may have been
 }
 
 // play runs chaos and returns what was violated.
 func play(o options) []string {
-	r := &run{options: o, chronicle: newChronicle(o.say), orphans: map[string]bool{}, events: sequence{seen: map[uint64]string{}}}
+	r := &run{options: o, chronicle: newChronicle(o.say), events: sequence{seen: map[uint64]string{}}}
 	o.say("seed %d, %v, in %s", o.seed, o.length, o.dir)
 	ctx := context.Background()
 	if err := r.prepare(ctx); err != nil {
@@ -138,13 +139,15 @@ func (r *run) reviving(ctx context.Context, _ *rand.Rand) {
 func (r *run) revive(ctx context.Context) {
 	r.reviveLock.Lock()
 	defer r.reviveLock.Unlock()
+	look := time.Now()
 	if len(r.pids(both)) > 0 || len(r.pids(both)) > 0 { // one of them may have been between fork and exec
+		r.seen = look
 		return
 	}
 	r.reviver.Add(1)
 	defer r.reviver.Add(1)
+	defer func() { r.deserted = append(r.deserted, interval{r.seen, time.Now()}) }()
 	r.stage.forget()
-	r.orphaned(r.daemon.members())
 	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*backBound)
 	defer cancel()
 	for {
@@ -160,12 +163,8 @@ func (r *run) revive(ctx context.Context) {
 	}
 }
 
-// orphaned notes who lived when nobody of stay did.
-func (r *run) orphaned(list []process) {
-	for _, p := range list {
-		r.orphans[p.mark] = true
-	}
-}
+// An interval is from one moment to another, on the wall: what files have as their times.
+type interval struct{ from, to time.Time }
 
 // finish ends the daemon, and looks at what is left and at what was written.
 func (r *run) finish(ctx context.Context) {
