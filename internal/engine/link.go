@@ -27,6 +27,7 @@ type link struct {
 	backlog []parcel
 	sending bool
 	lost    []*keeper.Message // that could not be sent, because there is no keeper; at most maxLost
+	old     []*keeper.Conn    // to keepers that died while drain was sending, for it to close
 }
 
 type parcel struct {
@@ -76,13 +77,17 @@ func (l *link) send(m *keeper.Message, fds ...int) {
 func (l *link) drain() {
 	for {
 		l.mu.Lock()
+		for _, c := range l.old {
+			c.Close()
+		}
+		l.old = nil
 		if len(l.backlog) == 0 {
 			l.sending = false
 			l.backlog = nil
 			l.mu.Unlock()
 			return
 		}
-		p := l.backlog[0]
+		p, conn := l.backlog[0], l.conn
 		l.backlog = l.backlog[1:]
 		l.mu.Unlock()
 		if p.then != nil {
@@ -90,7 +95,7 @@ func (l *link) drain() {
 			continue
 		}
 		l.at("send", p.m)
-		if l.conn.Send(p.m, p.fds...) != nil { // it is the keeper's end: the reader sees it too
+		if conn.Send(p.m, p.fds...) != nil { // it is the keeper's end: the reader sees it too
 			l.mu.Lock()
 			l.lose(p.m)
 			l.mu.Unlock()
@@ -111,7 +116,7 @@ func (l *link) lose(m *keeper.Message) {
 }
 
 // renew goes on with another keeper, and returns what the last one did not get. It is not sent: the next one is told all
-// there is.
+// there is. Nobody reads from the connection to the last one any more; it is closed.
 func (l *link) renew(conn *keeper.Conn) (lost []*keeper.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,6 +130,13 @@ func (l *link) renew(conn *keeper.Conn) (lost []*keeper.Message) {
 		}
 	}
 	lost = l.lost
+	switch old := l.conn; {
+	case old == nil || old == conn:
+	case l.sending:
+		l.old = append(l.old, old)
+	default:
+		old.Close()
+	}
 	l.conn, l.backlog, l.lost = conn, then, nil
 	return lost
 }

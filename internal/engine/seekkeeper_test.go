@@ -53,7 +53,8 @@ func fakeKeeper(c *keeper.Conn, n int32) {
 	_ = c.Send(&keeper.Message{Kind: keeper.Hello, Version: version, About: &keeper.About{Pid: 1}})
 }
 
-// TestLostOrders: what could not be sent because there was no keeper is known when there is another.
+// TestLostOrders: what could not be sent because there was no keeper is known when there is another, and nothing of the last
+// one stays open.
 func TestLostOrders(t *testing.T) {
 	conn, other, err := keeper.Pair()
 	if err != nil {
@@ -70,11 +71,17 @@ func TestLostOrders(t *testing.T) {
 	}
 	defer unix.Close(other)
 	defer next.Close()
+	var before, after unix.Stat_t
+	if err := unix.Fstat(conn.FD(), &before); err != nil {
+		t.Fatal(err)
+	}
 	if lost := l.renew(next); len(lost) != 3 || lost[0].Unit != "web" {
 		t.Errorf("lost %+v", lost)
+	}
+	if err := unix.Fstat(conn.FD(), &after); err == nil && after.Ino == before.Ino {
+		t.Error("the connection to the last keeper is still open")
 	}
 	if lost := l.renew(next); len(lost) != 0 {
 		t.Errorf("lost again: %+v", lost)
 	}
-	conn.Close()
 }

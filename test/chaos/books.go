@@ -49,15 +49,18 @@ func (r *run) readLogs() {
 // pipeLines is more lines than fit into a pipe, of its usual size, and one write.
 const pipeLines = (64<<10 + 4<<10) / 20
 
-// diedDeserted says whether a generation wrote its last line while nobody of stay lived: if it was killed before somebody
-// did again, what was in its pipe then is nowhere.
+// behind is how long before the death of both somebody may have written what was not read yet, on a busy machine.
+const behind = 3 * time.Second
+
+// diedDeserted says whether a generation wrote its last line when nobody of stay lived, or shortly before: if it was killed
+// before somebody did again, what was in its pipe then is nowhere.
 func (r *run) diedDeserted(count os.DirEntry, missing int) bool {
 	info, err := count.Info()
 	if err != nil || missing > pipeLines {
 		return false
 	}
 	return slices.ContainsFunc(r.deserted, func(i interval) bool {
-		return info.ModTime().After(i.from) && info.ModTime().Before(i.to)
+		return info.ModTime().After(i.from.Add(-behind)) && info.ModTime().Before(i.to)
 	})
 }
 
