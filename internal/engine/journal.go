@@ -37,6 +37,7 @@ const journalAgain = 50 * time.Millisecond
 
 // A diary is the journal as the loop writes it.
 type diary struct {
+	problem error      // why it is not kept
 	out     int        // write end of the pipe; -1: there is none
 	mark    int        // memfd; -1: there is none
 	note    mark       // what stands in it
@@ -68,14 +69,18 @@ func (e *Engine) openJournal() {
 	}
 	if err != nil {
 		e.log.Error("the journal is not kept", "error", err)
+		d.problem = err
 	}
 }
 
 // startEvents has the numbers of events go on from the last one, and gives out the first of this engine. Without a mark it is the first engine of a daemon.
 func (e *Engine) startEvents() {
-	d, kept := &e.diary, e.daemon.Seq
+	d, kept, before := &e.diary, e.daemon.Seq, ""
 	if d.note == (mark{}) {
 		last := d.last()
+		if last.Seq != 0 && last.Message != allDown {
+			before = "; the daemon before ended without a word, the last of it is of " + last.Time.UTC().Format(time.RFC3339)
+		}
 		given := max(kept, last.Seq)
 		if kept == 0 && last.Seq != 0 && last.Message != allDown {
 			given += reserve // what readers saw of them may never have reached the disk
@@ -90,7 +95,10 @@ func (e *Engine) startEvents() {
 	if e.o.Fresh {
 		text += ", fresh: restart counters were lost"
 	}
-	e.event(event{kind: api.KindEngine, text: text, more: e.begins})
+	e.event(event{kind: api.KindEngine, text: text + before, more: e.begins})
+	if d.problem != nil {
+		e.event(event{kind: api.KindLog, text: "the journal is not kept: " + d.problem.Error()})
+	}
 }
 
 // openPipe has the journal's pipe read, and its other end ready for writing.
