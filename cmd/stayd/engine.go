@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -23,6 +24,9 @@ import (
 // fault is nil: tests set it to have engines die between two messages.
 var fault func(at string)
 
+// syslogVariable names another socket than /dev/log, for where that is no log's: in a container, and in tests.
+const syslogVariable = "STAY_SYSLOG"
+
 func engineMain(args []string) int {
 	setName("stayd-engine")
 	var k keeperFlags
@@ -36,7 +40,13 @@ func engineMain(args []string) int {
 	k.umask = unix.Umask(0o022) // what the keeper has is the services' own
 	log := slog.New(slog.NewTextHandler(newQueue(os.Stderr), nil)).With("process", "engine")
 	syscall.CloseOnExec(*conn)
+	var stdout io.Writer
+	if k.foreground {
+		stdout = os.Stdout
+	}
 	err := engine.Run(engine.Options{
+		Stdout:    stdout,
+		Syslog:    os.Getenv(syslogVariable),
 		Conn:      keeper.NewConn(*conn),
 		Version:   api.Version,
 		Fresh:     *fresh,

@@ -165,6 +165,9 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		o.Rescued = h.rescue.image
 	}
 	o.Handover = left
+	if k.foreground {
+		o.Stdout = os.Stdout
+	}
 	o.Become = func(program *os.File, handover int) error {
 		unix.Umask(started)
 		return keeper.Become(program, append(k.argv(), "--memory", h.memory, "--umask", strconv.Itoa(started), "--handover", strconv.Itoa(handover)))

@@ -22,7 +22,7 @@ var layers = []layer{
 	{name: "observer", packages: []string{"internal/evidence", "internal/incident"}, may: []string{"wire types"},
 		why: "what they see or keep is what clients get, as it is; besides they are mechanisms like others"},
 	{name: "mechanism", packages: []string{"internal/keeper", "internal/launch", "internal/proctree", "internal/notify", "internal/capture",
-		"internal/page", "internal/probe"},
+		"internal/page", "internal/probe", "internal/syslog"},
 		why: "a mechanism wraps one facility of the system and decides nothing: it knows neither policies nor other mechanisms"},
 	{name: "table", packages: []string{"internal/oldtable"}, may: []string{"writer"},
 		why: "a mechanism like others, about the one facility that the public package sysv wraps"},

@@ -26,6 +26,8 @@ func (e *Engine) become(cfg *spec.Config, a agenda) error {
 	}
 	e.followTables()
 	e.timeAll()
+	e.relayOutput(false)
+	e.store.Changed()
 	e.carryOut()
 	return nil
 }

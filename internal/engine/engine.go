@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -34,6 +35,8 @@ type Options struct {
 	Serve     func(net.Listener, *Engine) error    // answers clients on the listener, until the process ends
 	Now       func() (mono unit.Time, w time.Time) // both clocks; nil: the machine's
 	Zone      func(string) (*time.Location, error) // a time zone by its name, from memory: Load has asked for it before; "" is the machine's own
+	Stdout    io.Writer                            // gets every line of output too, as in a container; nil: nobody does
+	Syslog    string                               // socket of the system's log; "": /dev/log
 	NewKeeper func(conn int) (func(), error)       // starts a keeper that adopts, with its end of the connection, and returns what kills it; nil: the engine leaves with its keeper
 	Fault     func(at string)                      // for tests: called before and after each message is sent, and after each is received; nil: nobody
 }
@@ -68,6 +71,7 @@ type Engine struct {
 	slotList   []judge.Slot // scratch of slots
 	pageBuf    page.Buffer
 	clerk      *clerk
+	relays     relays
 	tables     []*oldTable
 	tableCount int // so far
 	bucket     backoff.Bucket

@@ -137,6 +137,9 @@ func (e *Engine) step(in *inst, ev unit.Event) {
 	if after.Phase == unit.Idle || after.Phase == unit.Failed {
 		e.dropStored(in, dropAll)
 	}
+	if after.Pid != before.Pid && in.svc.spec.Log.Syslog {
+		e.relays.pids.Store(in.name, after.Pid)
+	}
 	in.asked = in.asked || ev.Kind <= unit.Reset
 	in.u = after
 	in.noted = true

@@ -43,6 +43,7 @@ func (e *Engine) recover() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.relayOutput(true)
 	e.openClerk()
 	e.fetchAlive()
 	e.openJournal()

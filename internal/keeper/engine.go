@@ -85,10 +85,18 @@ func (k *Keeper) startEngine() {
 		path: k.exePath(),
 		argv: args,
 		attr: &syscall.ProcAttr{Dir: "/", Env: os.Environ(), Sys: &syscall.SysProcAttr{Setsid: true},
-			Files: []uintptr{k.null.Fd(), k.o.Stderr.Fd(), k.o.Stderr.Fd(), uintptr(other)}},
+			Files: []uintptr{k.null.Fd(), k.stdout(), k.o.Stderr.Fd(), uintptr(other)}},
 		ours: []int{other},
 	}}, k.waiting...)
 	go readEngine(e.epoch, conn, k.messages)
+}
+
+// stdout is the engine's standard output.
+func (k *Keeper) stdout() uintptr {
+	if k.o.Stdout != nil {
+		return k.o.Stdout.Fd()
+	}
+	return k.o.Stderr.Fd()
 }
 
 // readEngine reads the engine's connection to its end.

@@ -38,6 +38,7 @@ type Options struct {
 	Held       map[string]*os.File // descriptors for the engine, by name; the keeper holds copies
 	Log        *slog.Logger        // must not block
 	Stderr     *os.File            // for the engine
+	Stdout     *os.File            // for the engine; nil: Stderr
 	Limits     Limits
 
 	// StartTime returns the start time of a process as /proc has it, 0 if it is not there. nil: it is always 0, and a

@@ -283,16 +283,10 @@ var logKeys = []serviceKey{
 		get: func(s *Service) any { return string(s.Log.Stderr) },
 	},
 	{
-		Key:     Key{Path: "log.syslog", Type: "boolean", Doc: "Whether the lines go to syslog too; true is not in this version."},
-		example: "false",
-		set: func(d *draft, v slot) {
-			if v.node.kind == boolKind && v.node.text == "true" {
-				v.later(v.node.text)
-				return
-			}
-			assign(&d.Log.Syslog, v.boolean)
-		},
-		get: func(s *Service) any { return s.Log.Syslog },
+		Key:     Key{Path: "log.syslog", Type: "boolean", Doc: "Whether the lines go to the system's log too (RFC 5424 on /dev/log)."},
+		example: "true",
+		set:     func(d *draft, v slot) { assign(&d.Log.Syslog, v.boolean) },
+		get:     func(s *Service) any { return s.Log.Syslog },
 	},
 }
 
