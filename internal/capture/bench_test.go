@@ -266,3 +266,22 @@ func (w *countWriter) Write(p []byte) (int, error) {
 	*w += countWriter(len(p))
 	return len(p), nil
 }
+
+// BenchmarkRotation is what compressing takes from those who write: one writer, rotated every 10 MB.
+func BenchmarkRotation(b *testing.B) {
+	for _, compress := range []bool{false, true} {
+		b.Run(fmt.Sprintf("compress=%v", compress), func(b *testing.B) {
+			st, _ := newStore(b)
+			src := stream(b, st, "web", 1, Policy{MaxSize: 10e6, Keep: 10, Compress: compress})
+			b.SetBytes(64 << 20)
+			for b.Loop() {
+				for n := 0; n < 64<<20; n += len(benchLines) {
+					if _, err := src.w.Write(benchLines); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			src.end()
+		})
+	}
+}

@@ -39,34 +39,33 @@ type packer struct {
 // killed process left of it is removed by the next that uses the name.
 func packed(name string) string { return "." + fileName(name, 0) + zst }
 
-// packAll compresses the old files of a sink.
-func (p *packer) packAll(k *sink) error {
-	_ = k.home.dir.remove(packed(k.home.name))
-	for {
-		index := k.unpacked()
-		if index == 0 {
+// packAll compresses the old files of a sink, the youngest first: where files are deleted faster than they are compressed, it
+// is worth most. What a rotation brings meanwhile is asked for by that rotation. One that cannot be compressed does not
+// keep the others from it.
+func (p *packer) packAll(k *sink) (first error) {
+	d := k.home.dir
+	_ = d.remove(packed(k.home.name))
+	for _, old := range d.oldFiles(k.home.name) {
+		if old.index < firstPacked || old.forms.first() != 1 {
+			continue
+		}
+		file := fileName(k.home.name, old.index)
+		err := p.pack(k, file)
+		if err == nil {
+			continue
+		}
+		_ = d.remove(packed(k.home.name))
+		if err == errClosing {
 			return nil
 		}
-		file := fileName(k.home.name, index)
-		if err := p.pack(k, file); err != nil {
-			_ = k.home.dir.remove(packed(k.home.name))
-			if err == errClosing {
-				return nil
-			}
-			return fmt.Errorf("compress %q: %w; it is kept as it is", filepath.Join(k.home.dir.path, file), err)
+		if first == nil {
+			first = fmt.Errorf("compress %q: %w; it is kept as it is", filepath.Join(d.path, file), err)
+		}
+		if errors.Is(err, syscall.ENOSPC) {
+			break
 		}
 	}
-}
-
-// unpacked returns the number of the oldest file that is to be compressed; 0: none.
-func (k *sink) unpacked() int {
-	all := k.home.dir.oldFiles(k.home.name)
-	for i := len(all) - 1; i >= 0 && all[i].index >= firstPacked; i-- {
-		if all[i].forms.first() == 1 {
-			return all[i].index
-		}
-	}
-	return 0
+	return first
 }
 
 // pack compresses one file. That rotation has moved it meanwhile, or deleted it, is no error.
@@ -196,15 +195,20 @@ func (k *sink) replace(file ident) error {
 	k.names.Lock()
 	defer k.names.Unlock()
 	d := k.home.dir
-	for _, old := range d.oldFiles(k.home.name) {
-		name := fileName(k.home.name, old.index)
-		if st, err := d.stat(name); err != nil || identOf(&st) != file {
-			continue
+	for i, holes := 1, 0; holes <= holesAllowed; i++ {
+		name := fileName(k.home.name, i)
+		st, err := d.stat(name)
+		switch {
+		case err == nil && identOf(&st) == file:
+			if err := d.rename(packed(k.home.name), name+zst); err != nil {
+				return err
+			}
+			return d.remove(name)
+		case err != nil && d.formsAt(k.home.name, i) == 0:
+			holes++
+		default:
+			holes = 0
 		}
-		if err := d.rename(packed(k.home.name), name+zst); err != nil {
-			return err
-		}
-		return d.remove(name)
 	}
 	return d.remove(packed(k.home.name)) // it was deleted meanwhile
 }

@@ -371,6 +371,7 @@ func TestNoLinkIsCompressed(t *testing.T) {
 	if err := os.Symlink(secret, s.file("web.log.2")); err != nil {
 		t.Fatal(err)
 	}
+	put(t, s, "web.log.3", "behind it\n")
 	if err := syscall.Mkfifo(s.file("db.log.2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +380,7 @@ func TestNoLinkIsCompressed(t *testing.T) {
 	if got := r.all(); len(got) != 2 || !strings.Contains(got[0], "symbolic link") || !strings.Contains(got[1], "no regular file") {
 		t.Errorf("reported %q", got)
 	}
-	if got := files(t, s); !slices.Equal(got, []string{"db.log.2", "web.log.2"}) {
+	if got := files(t, s); !slices.Equal(got, []string{"db.log.2", "web.log.2", "web.log.3.zst"}) {
 		t.Errorf("files are %q", got)
 	}
 }

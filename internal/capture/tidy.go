@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -59,12 +60,9 @@ func (t *tidier) note(name string, how Policy) bool {
 }
 
 func (t *tidier) enqueue(name string) {
-	for _, n := range t.queue {
-		if n == name {
-			return
-		}
+	if !slices.Contains(t.queue, name) {
+		t.queue = append(t.queue, name)
 	}
-	t.queue = append(t.queue, name)
 	if !t.running {
 		t.running = true
 		go t.run()
@@ -134,11 +132,11 @@ func (t *tidier) run() {
 	}
 }
 
-// forget drops a name of which nothing is left to look after; rotation brings it back.
+// forget drops a name of which nothing is left to look after, unless a rotation has asked for it meanwhile.
 func (t *tidier) forget(name string, how Policy) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.names[name] == how {
+	if t.names[name] == how && !slices.Contains(t.queue, name) {
 		delete(t.names, name)
 	}
 }
