@@ -94,6 +94,7 @@ func (p *packer) pack(k *sink, file string) error {
 	if err := finishLike(fd, &st); err != nil {
 		return err
 	}
+	p.store.at(atPacked)
 	return k.replace(identOf(&st))
 }
 
@@ -132,6 +133,7 @@ func (p *packer) copy(to io.Writer, from io.Reader, file ident) error {
 	if _, err := to.Write(originFrame(file)); err != nil {
 		return err
 	}
+	p.store.at(atPacking)
 	p.zst.Reset(to)
 	defer p.zst.Reset(nil)
 	for {
@@ -203,6 +205,7 @@ func (k *sink) replace(file ident) error {
 			if err := d.rename(packed(k.home.name), name+zst); err != nil {
 				return err
 			}
+			k.store.at(atReplaced)
 			return d.remove(name)
 		case err != nil && d.formsAt(k.home.name, i) == 0:
 			holes++

@@ -164,6 +164,54 @@ func TestWhatAKillLeaves(t *testing.T) {
 	}
 }
 
+// TestKilledWhileItCompresses has another store go on at every moment of compressing, as after a kill: with rotation, reading
+// and compressing, and each line is there once.
+func TestKilledWhileItCompresses(t *testing.T) {
+	for _, at := range []stage{atPacking, atPacked, atReplaced} {
+		dead, _ := newStore(t)
+		reached, goOn := make(chan struct{}), make(chan struct{})
+		dead.at = func(here stage) {
+			if here == at {
+				select {
+				case <-goOn:
+				default:
+					close(reached)
+					<-goOn
+				}
+			}
+		}
+		for file, text := range map[string]string{"web.log": "d\n", "web.log.1": "c\n", "web.log.2": "b\n", "web.log.3.zst": zstOf(t, "a\n")} {
+			put(t, dead, file, text)
+		}
+		how := Policy{MaxSize: 2, Keep: 9, Compress: true}
+		dead.tidier.ask("web", how)
+		<-reached
+		r := &reports{}
+		s, err := Open(Options{Dir: dead.dir.path, Report: r.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Tail("web", -1); err != nil || texts(got) != "a|b|c|d|" {
+			t.Errorf("at %d: read %q (%v)", at, texts(got), err)
+		}
+		src := stream(t, s, "web", 1, how)
+		src.say("e\nf\n")
+		src.end()
+		waitTidy(t, s)
+		if got, err := s.Tail("web", -1); err != nil || texts(got) != "a|b|c|d|e|f|" || len(r.all()) > 0 {
+			t.Errorf("at %d, afterwards: read %q (%v), reported %q", at, texts(got), err, r.all())
+		}
+		want := []string{"web.log", "web.log.1", "web.log.2.zst", "web.log.3.zst", "web.log.4.zst", "web.log.5.zst"}
+		if got := files(t, s); !slices.Equal(got, want) {
+			t.Errorf("at %d: files are %q", at, got)
+		}
+		s.Close()
+		dead.Close()
+		close(goOn)
+		waitTidy(t, dead)
+	}
+}
+
 func TestCompressionThatFailsKeepsTheFile(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -182,4 +182,9 @@ const (
 	atWritten               // the mark says so
 	atConsumed              // it is out of the pipe
 	atSettled               // the mark says so
+
+	// Of compressing a file.
+	atPacking  // the compressed form has begun
+	atPacked   // it is complete
+	atReplaced // it has its place, and the other is still there
 )
