@@ -270,7 +270,7 @@ func (a *actor) flood() {
 			os.Exit(exitBroken)
 		}
 		_, _ = count.WriteAt(strconv.AppendInt(nil, int64(n-1), 10), 0)
-		<-time.After(rand.N(10 * time.Millisecond))
+		<-time.After(rand.N(20 * time.Millisecond))
 	}
 }
 

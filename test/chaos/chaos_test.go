@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,7 +19,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == actorArg {
 		os.Exit(actorMain(os.Args[2:]))
 	}
-	flag.Parse()
+	if code, done := goInside(); done {
+		os.Exit(code)
+	}
 	os.Exit(testMain(m))
 }
 

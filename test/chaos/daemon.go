@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -23,10 +22,6 @@ import (
 type daemon struct {
 	dir, binaries string
 	client        *client.Client
-	wrap          []string // what execs the keeper; none by default
-
-	mu      sync.Mutex
-	started int // how often a keeper was started here
 }
 
 func newDaemon(dir, binaries string) *daemon {
@@ -41,12 +36,8 @@ func (d *daemon) id() string {
 
 // up starts a keeper and returns when an engine answers.
 func (d *daemon) up(ctx context.Context) error {
-	d.mu.Lock()
-	d.started++
-	d.mu.Unlock()
-	argv := append(d.wrap[:len(d.wrap):len(d.wrap)], filepath.Join(d.binaries, "stayd"), "keeper", "--file", filepath.Join(d.dir, "stay.toml"))
 	var said bytes.Buffer
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(filepath.Join(d.binaries, "stayd"), "keeper", "--file", filepath.Join(d.dir, "stay.toml"))
 	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -148,14 +139,6 @@ func (d *daemon) members() []process {
 		}
 	}
 	return list
-}
-
-// root is the keeper's view of the file system.
-func (d *daemon) root() string {
-	if keepers, _ := d.own(); len(d.wrap) > 0 && len(keepers) > 0 {
-		return fmt.Sprintf("/proc/%d/root", keepers[0])
-	}
-	return ""
 }
 
 func (d *daemon) logDir() string { return filepath.Join(d.dir, ".stay", "log") }

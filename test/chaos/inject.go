@@ -14,7 +14,7 @@ import (
 type injection struct {
 	name   string
 	weight int
-	root   bool // only root can
+	inside bool // it needs a mount namespace of its own, which only root can have
 	nobody bool // root is not subject to it
 	run    func(r *run, ctx context.Context, dice *rand.Rand) string
 }
@@ -62,7 +62,7 @@ func possible(only string) []injection {
 		if ok, _ := path.Match(only, i.name); only != "" && !ok {
 			continue
 		}
-		if root := os.Geteuid() == 0; i.root && !root || i.nobody && root {
+		if i.inside && !inside() || i.nobody && os.Geteuid() == 0 {
 			continue
 		}
 		list = append(list, i)

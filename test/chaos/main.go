@@ -14,6 +14,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == actorArg {
 		os.Exit(actorMain(os.Args[2:]))
 	}
+	if code, done := goInside(); done {
+		os.Exit(code)
+	}
 	os.Exit(chaosMain(os.Args[1:]))
 }
 

@@ -95,6 +95,9 @@ func (r *run) restore(ctx context.Context) error {
 	if _, err := r.daemon.client.Apply(ask); err != nil {
 		return err
 	}
+	if _, err := r.daemon.client.Do(ask, api.Command{Verb: api.Stop, Target: "t-*"}); err != nil {
+		return err
+	}
 	for _, ro := range cast() {
 		if _, err := r.daemon.client.Do(ask, api.Command{Verb: api.Start, Target: ro.name, NoWait: true}); err != nil {
 			return err

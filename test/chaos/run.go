@@ -54,7 +54,9 @@ func play(o options) []string {
 		r.lastWords()
 	}
 	r.finish(ctx)
-	return r.report()
+	bad := r.report()
+	r.saveLogs(len(bad) > 0 || r.keep)
+	return bad
 }
 
 // prepare makes the stage and starts the daemon.
@@ -70,6 +72,9 @@ func (r *run) prepare(ctx context.Context) error {
 		return err
 	}
 	r.daemon = newDaemon(r.dir, r.binaries)
+	if err := r.mountLogs(); err != nil {
+		return err
+	}
 	start, cancel := context.WithTimeout(ctx, backBound)
 	defer cancel()
 	return r.daemon.up(start)
@@ -103,7 +108,7 @@ func (r *run) phase(ctx context.Context, n uint64, long time.Duration) {
 	}()
 	r.note("phase %d", n+1)
 	var wg sync.WaitGroup
-	for i, part := range []func(context.Context, *rand.Rand){r.injector, r.injector, r.owner, r.restarter, r.restarter, r.changer, r.reviving} {
+	for i, part := range []func(context.Context, *rand.Rand){r.injector, r.injector, r.owner, r.restarter, r.restarter, r.changer, r.passer, r.reviving} {
 		dice := rand.New(rand.NewPCG(r.seed, n<<8|uint64(i)))
 		wg.Go(func() { part(ctx, dice) })
 	}

@@ -143,6 +143,21 @@ func (r *run) changer(ctx context.Context, dice *rand.Rand) {
 	}
 }
 
+// passer runs services that no file names, and stops them again.
+func (r *run) passer(ctx context.Context, dice *rand.Rand) {
+	for ctx.Err() == nil {
+		name := fmt.Sprintf("t-%d", dice.IntN(3))
+		ask, cancel := context.WithTimeout(ctx, backBound)
+		_, err := r.daemon.client.Run(ask, api.Run{Name: name, Directory: r.dir, Command: []string{r.stage.self, actorArg, r.stage.dir, "tree"}, StopTimeout: stopTimeout})
+		cancel()
+		r.note("run %s: %v", name, err)
+		pause(ctx, rest(dice))
+		_, err = r.do(ctx, api.Command{Verb: api.Stop, Target: name})
+		r.note("stop %s: %v", name, err)
+		pause(ctx, 2*rest(dice))
+	}
+}
+
 // do has a command carried out. That a service did not get where it should is no matter here.
 func (r *run) do(ctx context.Context, c api.Command) (api.Result, error) {
 	ask, cancel := context.WithTimeout(ctx, backBound)
