@@ -150,7 +150,7 @@ func TestDroppedWithinALine(t *testing.T) {
 // TestLossesAreSaidByTheNext: what was dropped is in the mark until the log says it, also when a store is killed, or when
 // the generation ends.
 func TestLossesAreSaidByTheNext(t *testing.T) {
-	legacy, err := NewLegacy()
+	legacy, err := NewLegacy(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

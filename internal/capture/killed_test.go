@@ -100,7 +100,7 @@ func (c *killed) tell(t *testing.T, at stage, nth int) (map[string]string, bool)
 			t.Fatal(err)
 		}
 	}
-	legacy, err := NewLegacy()
+	legacy, err := NewLegacy(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

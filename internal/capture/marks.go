@@ -2,6 +2,7 @@ package capture
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -42,6 +43,7 @@ func keyOf(name string) slotKey {
 // A table is the slots of a store.
 type table struct {
 	mem []byte
+	fd  int // of mem; -1: it has none
 
 	mu   sync.Mutex // leaf; guards what follows
 	left map[slotKey]int
@@ -54,28 +56,58 @@ const LegacyFiles = 1 + scratchPipes
 // scratchPipes is how many streams can copy at the same moment; the others wait for some µs.
 const scratchPipes = 4
 
-// NewLegacy makes what Options.Legacy asks for: memory that cannot shrink, and pipes, all close-on-exec.
-func NewLegacy() ([]*os.File, error) {
-	fd, err := unix.MemfdCreate("stay-marks", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, fmt.Errorf("make marks of logs: %w", err)
+// NewLegacy makes what Options.Legacy asks for, all close-on-exec: memory that cannot shrink, and pipes. marks, which it takes
+// over if there is no error, is a file in memory that nobody else can write to, and an empty one or the first file of an
+// earlier legacy: what that says of pieces is true also where its pipes are lost, but for those that were being taken out of
+// the pipe. nil: memory without a name.
+func NewLegacy(marks *os.File) ([]*os.File, error) {
+	made := marks == nil
+	if made {
+		fd, err := unix.MemfdCreate("stay-marks", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+		if err != nil {
+			return nil, fmt.Errorf("make marks of logs: %w", err)
+		}
+		marks = os.NewFile(uintptr(fd), "marks")
 	}
-	files := []*os.File{os.NewFile(uintptr(fd), "marks")}
-	if err = unix.Ftruncate(fd, int64(maxSlots*slotSize)); err == nil {
-		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
-	}
+	files := []*os.File{marks}
+	err := enlarge(marks, made)
 	for len(files) < LegacyFiles && err == nil {
+		var fd int
 		if fd, err = newScratch(); err == nil {
 			files = append(files, os.NewFile(uintptr(fd), "scratch pipe"))
 		}
 	}
-	if err != nil {
-		for _, f := range files {
-			f.Close()
-		}
-		return nil, fmt.Errorf("make marks of logs: %w", err)
+	if err == nil {
+		return files, nil
 	}
-	return files, nil
+	if !made {
+		files = files[1:]
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	return nil, fmt.Errorf("make marks of logs: %w", err)
+}
+
+// enlarge gives marks the size that a table has, and the memory for its head.
+func enlarge(marks *os.File, seal bool) error {
+	raw, err := marks.SyscallConn()
+	if err != nil {
+		return err
+	}
+	cerr := raw.Control(func(fd uintptr) {
+		var st syscall.Stat_t
+		if err = syscall.Fstat(int(fd), &st); err == nil && st.Size < int64(maxSlots*slotSize) {
+			err = unix.Ftruncate(int(fd), int64(maxSlots*slotSize))
+		}
+		if err == nil {
+			err = unix.Fallocate(int(fd), 0, 0, int64(slotSize))
+		}
+		if err == nil && seal {
+			_, err = unix.FcntlInt(fd, unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW)
+		}
+	})
+	return errors.Join(err, cerr)
 }
 
 // noLegacy is inheritance where there is none, and nothing will be left.
@@ -102,7 +134,7 @@ func noLegacy() (*table, *scratches, error) {
 		pipes.close()
 		return nil, nil, fmt.Errorf("make marks of logs: %w", err)
 	}
-	t := &table{mem: mem, left: map[slotKey]int{}}
+	t := &table{mem: mem, fd: -1, left: map[slotKey]int{}}
 	t.inherit(nil, 0)
 	return t, pipes, nil
 }
@@ -144,7 +176,7 @@ func inheritance(files []*os.File, now int64) (*table, *scratches, error) {
 
 // openTable maps the memory of a legacy.
 func openTable(fd int) (*table, error) {
-	t := &table{left: map[slotKey]int{}}
+	t := &table{fd: -1, left: map[slotKey]int{}}
 	var st syscall.Stat_t
 	err := syscall.Fstat(fd, &st)
 	if err == nil && st.Size < int64(maxSlots*slotSize) {
@@ -152,6 +184,11 @@ func openTable(fd int) (*table, error) {
 	}
 	if err == nil {
 		t.mem, err = unix.Mmap(fd, 0, maxSlots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	}
+	if err == nil {
+		if t.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			_ = unix.Munmap(t.mem)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open marks of logs: %w", err)
@@ -209,7 +246,7 @@ func (t *table) take() int {
 		return i
 	}
 	used := t.head().used.Load()
-	if used < maxSlots {
+	if used < maxSlots && t.reserve(int(used)) {
 		t.slot(int(used)).key = slotKey{}
 		t.head().used.Store(used + 1)
 		return int(used)
@@ -219,6 +256,11 @@ func (t *table) take() int {
 		return i
 	}
 	return 0
+}
+
+// reserve sees to it that there is memory for a slot: to write where a file system has none left is SIGBUS.
+func (t *table) reserve(i int) bool {
+	return t.fd < 0 || unix.Fallocate(t.fd, 0, int64(i*slotSize), int64(slotSize)) == nil
 }
 
 // release gives a slot back. One that was not needed is left for who comes next.
@@ -241,4 +283,8 @@ func (t *table) release(s *slot, needed bool) {
 func (t *table) close() {
 	_ = unix.Munmap(t.mem)
 	t.mem = nil
+	if t.fd >= 0 {
+		syscall.Close(t.fd)
+		t.fd = -1
+	}
 }

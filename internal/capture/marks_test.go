@@ -12,7 +12,7 @@ import (
 // heirloom makes a legacy and opens it as often as it is called for.
 func heirloom(t *testing.T) (files []*os.File, open func() *table) {
 	t.Helper()
-	files, err := NewLegacy()
+	files, err := NewLegacy(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestEnding(t *testing.T) {
 
 // TestSmallPipes: a user with many pipes gets pipes of two pages, and some of one.
 func TestSmallPipes(t *testing.T) {
-	files, err := NewLegacy()
+	files, err := NewLegacy(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,11 +112,8 @@ func (e *Engine) fetchLegacy(store string) []*os.File {
 		files = append(files, os.NewFile(uintptr(fd), name(i)))
 	}
 	if len(files) < capture.LegacyFiles {
-		for _, f := range files {
-			f.Close()
-		}
 		var err error
-		if files, err = capture.NewLegacy(); err != nil {
+		if files, err = e.newLegacy(files); err != nil {
 			e.log.Error("logs are kept without marks", "error", err)
 			return nil
 		}
@@ -132,4 +129,24 @@ func (e *Engine) fetchLegacy(store string) []*os.File {
 		}
 	}
 	return files
+}
+
+// newLegacy makes a legacy. Of one that has lost its pipes, because keeper and engine were killed, the first file still counts.
+func (e *Engine) newLegacy(old []*os.File) ([]*os.File, error) {
+	var marks *os.File
+	if len(old) > 0 {
+		for _, f := range old[1:] {
+			f.Close()
+		}
+		marks = old[0]
+	} else if fd, err := keeper.KeptFile(e.o.MemoryDir, nil); err == nil {
+		marks = os.NewFile(uintptr(fd), "marks")
+	}
+	files, err := capture.NewLegacy(marks)
+	if err != nil && marks != nil { // no room where it is: memory that has no name, then
+		e.log.Warn("marks of logs will be lost if keeper and engine are killed together", "error", err)
+		marks.Close()
+		files, err = capture.NewLegacy(nil)
+	}
+	return files, err
 }

@@ -339,3 +339,24 @@ instances = 3`, script+"exec sleep 1000", script+"exit 1"))
 		t.Errorf("two generations lived at once: %s", doubles)
 	}
 }
+
+// TestNoLineIsLostOverBoth: services that write as fast as they can wait while nobody reads, and all that they wrote is in the
+// log. Each time one piece may be there twice, and one line be divided: where it was just being taken out of the pipe.
+func TestNoLineIsLostOverBoth(t *testing.T) {
+	d := start(t, numbers(t))
+	const times = 5
+	for range times {
+		d.grown("raw", 100_000)
+		d.grown("stamped", 100_000)
+		d.killBoth()
+		d.up()
+	}
+	d.grown("raw", 100_000)
+	for name, l := range d.ledgers() {
+		t.Logf("%s: %s", name, l)
+		divided := l.mangled / 2 // a divided line is two that nobody knows, and one that is not there as a whole
+		if l.end != l.last+1 || divided > times || l.missing > divided || l.repeats > times || l.most > 64<<10 {
+			t.Errorf("of %d lines the last is %d; %d divided, %d missing, %d repeats up to %d bytes: %q", l.end, l.last, divided, l.missing, l.repeats, l.most, l.odd)
+		}
+	}
+}
