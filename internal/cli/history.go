@@ -21,7 +21,7 @@ func (a *app) historyCommand() *cobra.Command {
 	n := defaultLines
 	var from time.Time
 	cmd := &cobra.Command{
-		Use: "history [SERVICE] [--since T]", Short: "Show what ended, when and why, the last at the bottom; also when the daemon is down",
+		Use: "history [SERVICE] [--since T]", Short: "Show what ended and why, and what was asked for, the last at the bottom; also when the daemon is down",
 		Args: func(cmd *cobra.Command, args []string) (err error) {
 			if len(args) > 1 {
 				return &refusal{code: exitUsage, message: "history takes one service", hint: "stay history SERVICE"}
@@ -44,10 +44,18 @@ func (a *app) historyCommand() *cobra.Command {
 				slices.Reverse(list)
 				return a.ui.print("%s", toJSON(full(list)))
 			}
-			if len(list) == 0 {
+			since := from
+			if n >= 0 && len(list) == n && n > 0 {
+				since = list[n-1].Time // what is older would not be shown
+			}
+			did, err := deeds(in, f.Target, since)
+			if err != nil {
+				return err
+			}
+			if len(list)+len(did) == 0 {
 				return a.ui.print("nothing ended, as far as is kept\n")
 			}
-			return a.ui.print("%s", a.historyText(list, a.now()))
+			return a.ui.print("%s", a.historyText(list, did, n, a.now()))
 		})
 	}
 	cmd.Flags().StringVar(&since, "since", "", `how far back: 30m, 12h, 7d, today, or a time as 2026-01-02T15:04:05Z`)
@@ -64,28 +72,80 @@ func full(list []api.Incident) []api.Incident {
 	return list
 }
 
-// historyText is a line for each incident of a list that begins with the newest; the newest is last.
-func (a *app) historyText(list []api.Incident, now time.Time) string {
-	t := table{head: []string{"TIME", "INSTANCE", "UP", "THEN", "WHAT"}}
+// deeds are the events of what was asked of target, or of everything for "", and of what became of the daemon itself.
+func deeds(in archive, target string, since time.Time) (list []api.Event, err error) {
+	f := api.EventFilter{From: since, Kinds: []string{api.KindCommand, api.KindEngine, api.KindKeeper}}
+	if target != "" {
+		f.Targets = []string{target}
+	}
+	err = in.EventsOf(context.Background(), f, func(e api.Event) error {
+		if e.Kind != api.KindGap {
+			list = append(list, e)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// A moment is a line of a history.
+type moment struct {
+	at  time.Time
+	row row
+}
+
+// historyText is a line for each incident of a list that begins with the newest, and for each deed of one that begins with
+// the oldest; the newest is last. There are at most n, if n is not negative.
+func (a *app) historyText(list []api.Incident, did []api.Event, n int, now time.Time) string {
+	var all []moment
 	for i := range slices.Backward(list) {
-		in := &list[i]
-		c := plain
-		if explain.Asked(in) {
-			c = dim
-		}
-		what := explain.Phrase(in)
-		if in.Skipped > 0 {
-			what += fmt.Sprintf(" (and %d like it before)", in.Skipped)
-		}
-		up := "-"
-		if in.UptimeMS > 0 {
-			up = short(time.Duration(in.UptimeMS) * time.Millisecond)
-		}
-		t.rows = append(t.rows, row{color: c, cells: []string{in.Time.In(now.Location()).Format("2006-01-02 15:04:05"), clean(in.Name), up,
-			explain.Followed(in), clean(what)}})
+		all = append(all, moment{list[i].Time, incidentRow(&list[i])})
+	}
+	for _, e := range did {
+		all = append(all, moment{e.Time, deedRow(e)})
+	}
+	slices.SortStableFunc(all, func(x, y moment) int { return x.at.Compare(y.at) })
+	if n >= 0 {
+		all = all[max(0, len(all)-n):]
+	}
+	t := table{head: []string{"TIME", "INSTANCE", "UP", "THEN", "WHAT"}}
+	for _, m := range all {
+		m.row.cells = slices.Insert(m.row.cells, 0, m.at.In(now.Location()).Format("2006-01-02 15:04:05"))
+		t.rows = append(t.rows, m.row)
 	}
 	width, _ := a.size()
 	return strings.Join(t.lines(a.ui, width), "\n") + "\n"
+}
+
+// incidentRow is the line of an end, without its time.
+func incidentRow(in *api.Incident) row {
+	c := plain
+	if explain.Asked(in) {
+		c = dim
+	}
+	what := explain.Phrase(in)
+	if in.Skipped > 0 {
+		what += fmt.Sprintf(" (and %d like it before)", in.Skipped)
+	}
+	up := "-"
+	if in.UptimeMS > 0 {
+		up = short(time.Duration(in.UptimeMS) * time.Millisecond)
+	}
+	return row{color: c, cells: []string{clean(in.Name), up, explain.Followed(in), clean(what)}}
+}
+
+// deedRow is the line of a command, or of something that became of the daemon, without its time.
+func deedRow(e api.Event) row {
+	what := e.Message
+	if e.Kind != api.KindCommand {
+		return row{cells: []string{"-", "-", "-", clean(what)}}
+	}
+	if e.By != nil {
+		what += fmt.Sprintf(" (uid %d)", e.By.UID)
+	}
+	if e.Error != "" {
+		what += ": " + e.Error
+	}
+	return row{cells: []string{"-", "-", "-", "asked: " + clean(what)}}
 }
 
 // sinceTime reads how far back somebody wants to look.

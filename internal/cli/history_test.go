@@ -31,6 +31,42 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestHistoryDeeds: what was asked for, and what became of the daemon, stands between what ended.
+func TestHistoryDeeds(t *testing.T) {
+	e := three()
+	e.incidents = died()
+	at := func(clock string, ev api.Event) {
+		ev.Time, _ = time.Parse(time.DateTime, "2026-11-21 "+clock)
+		ev.Seq = uint64(len(e.events) + 1)
+		e.events = append(e.events, ev)
+	}
+	at("11:00:00", api.Event{Kind: api.KindEngine, Message: "engine started"})
+	at("13:00:00", api.Event{Kind: api.KindState, Name: "web", To: api.Running})
+	at("14:10:00", api.Event{Kind: api.KindCommand, Verb: "restart", Target: "nix", Message: "refused: restart nix", Error: "there is no service \x1b"})
+	at("14:29:59", api.Event{Kind: api.KindCommand, Verb: "restart", Target: "web.2", Message: "restart web.2", By: &api.Caller{UID: 7}})
+	at("14:40:00", api.Event{Kind: api.KindKeeper, Message: "the keeper was killed"})
+	socket := serve(t, e)
+	const asked = "2026-11-21 14:29:59  -         -      -                    asked: restart web.2 (uid 7)\n"
+	const last = "2026-11-21 14:40:00  -         -      -                    the keeper was killed\n"
+	for _, c := range []struct {
+		args  string
+		lines int
+		want  string
+	}{
+		{"history", 8, "2026-11-21 11:00:00  -         -      -                    engine started\n"},
+		{"history", 8, "2026-11-21 14:10:00  -         -      -                    asked: refused: restart nix: there is no service ·\n"},
+		{"history", 8, asked},
+		{"history web", 4, asked},
+		{"history db", 2, "exit code 1"},
+		{"history -n 2", 3, last},
+	} {
+		code, out, err := onTheDay(t, append([]string{"--socket", socket}, strings.Fields(c.args)...)...)
+		if code != 0 || strings.Count(out, "\n") != c.lines || !strings.Contains(out, c.want) || err != "" {
+			t.Errorf("stay %s: %d %q\n%s", c.args, code, err, out)
+		}
+	}
+}
+
 func TestHistoryJSON(t *testing.T) {
 	e := three()
 	socket := serve(t, e)

@@ -16,8 +16,9 @@ import (
 	"example.com/stay/client"
 )
 
-// An archive is where incidents come from: a daemon, or, when none runs, its files.
+// An archive is where incidents and events come from: a daemon, or, when none runs, its files.
 type archive interface {
+	EventsOf(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error
 	Incidents(ctx context.Context, f client.IncidentFilter) ([]api.Incident, error)
 	Incident(ctx context.Context, id string) (*api.Incident, error)
 }
@@ -66,6 +67,14 @@ func socketOf(gone error) string {
 type files struct {
 	dir string
 	err io.Writer
+}
+
+func (f files) EventsOf(_ context.Context, which api.EventFilter, emit func(api.Event) error) error {
+	dir := filepath.Join(filepath.Dir(f.dir), "journal")
+	if !isDir(dir) {
+		return nil
+	}
+	return eventsOfFiles(dir, which, f.err, emit)
 }
 
 func (f files) Incidents(_ context.Context, which client.IncidentFilter) ([]api.Incident, error) {

@@ -83,7 +83,7 @@ func (w *why) all(target string) error {
 		return w.ui.print("%s", toJSON(full(list)))
 	}
 	if len(list) > 1 {
-		_ = w.ui.print("%s\n", w.historyText(list, w.now))
+		_ = w.ui.print("%s\n", w.historyText(list, nil, -1, w.now))
 	}
 	return w.explain(target, list)
 }
