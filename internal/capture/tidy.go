@@ -25,7 +25,7 @@ type tidier struct {
 	queue   []string          // of names, each once
 	running bool
 	timer   *time.Timer
-	waiting bool // for the timer
+	next    time.Time // when the timer is due; zero: it does not run
 	closed  bool
 }
 
@@ -37,6 +37,7 @@ func (t *tidier) ask(name string, how Policy) {
 	defer t.mu.Unlock()
 	if t.note(name, how) {
 		t.enqueue(name)
+		t.wait(t.pause())
 	}
 }
 
@@ -45,7 +46,7 @@ func (t *tidier) know(name string, how Policy) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.note(name, how) {
-		t.wait(sweepFirst)
+		t.wait(min(sweepFirst, t.pause()))
 	}
 }
 
@@ -69,12 +70,13 @@ func (t *tidier) enqueue(name string) {
 	}
 }
 
-// wait starts the timer, unless it runs.
+// wait has the timer be due in d at the latest.
 func (t *tidier) wait(d time.Duration) {
-	if t.waiting {
+	next := time.Now().Add(d)
+	if !t.next.IsZero() && !next.Before(t.next) {
 		return
 	}
-	t.waiting = true
+	t.next = next
 	if t.timer == nil {
 		t.timer = time.AfterFunc(d, t.sweep)
 		return
@@ -86,7 +88,7 @@ func (t *tidier) wait(d time.Duration) {
 func (t *tidier) sweep() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting = false
+	t.next = time.Time{}
 	if t.closed || len(t.names) == 0 {
 		return
 	}

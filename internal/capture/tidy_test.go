@@ -113,6 +113,42 @@ func TestSweepsAreRare(t *testing.T) {
 	}
 }
 
+// TestThereIsALookWhileFilesGetOlder, and none while there are no old files.
+func TestThereIsALookWhileFilesGetOlder(t *testing.T) {
+	s, _ := newStore(t)
+	due := func() time.Duration {
+		s.tidier.mu.Lock()
+		defer s.tidier.mu.Unlock()
+		if s.tidier.next.IsZero() {
+			return 0
+		}
+		return time.Until(s.tidier.next)
+	}
+	how := Policy{MaxSize: 2, Keep: 9, MaxAge: 100 * time.Hour}
+	src := stream(t, s, "web", 1, how)
+	if got := due(); got <= 0 || got > sweepFirst {
+		t.Errorf("the first look is due in %v", got)
+	}
+	s.tidier.sweep()
+	waitTidy(t, s)
+	s.tidier.sweep() // nothing is left
+	if got := due(); got != 0 {
+		t.Errorf("without old files a look is due in %v", got)
+	}
+	src.say("a\nb\n")
+	src.end()
+	waitTidy(t, s)
+	if got := due(); got <= sweepFirst || got > sweepMost {
+		t.Errorf("after a rotation a look is due in %v", got)
+	}
+	how.MaxAge = 50 * time.Minute
+	s.tidier.ask("web", how)
+	waitTidy(t, s)
+	if got := due(); got <= sweepFirst || got > 5*time.Minute {
+		t.Errorf("with a shorter age a look is due in %v", got)
+	}
+}
+
 func TestOldFilesOfManyNames(t *testing.T) {
 	s, _ := newStore(t)
 	s.pace = 0
