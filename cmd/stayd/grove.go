@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+
 	"golang.org/x/sys/unix"
 
 	"example.com/stay/internal/keeper"
@@ -22,6 +24,29 @@ func (g grove) Plant(name string) (keeper.Tree, error) {
 // Adopt takes over a tree of a keeper that has died.
 func (g grove) Adopt(name string, pid int, start uint64, mark string, out uint64) keeper.Tree {
 	return tree{g.Forest.Adopt(name, proctree.Root{Pid: pid, Start: start, Mark: mark, Out: out})}
+}
+
+// State is what Regrow needs of a tree.
+func (g grove) State(t keeper.Tree) json.RawMessage {
+	data, err := json.Marshal(t.(tree).State())
+	if err != nil {
+		panic(err) // plain data: cannot fail
+	}
+	return data
+}
+
+// Regrow takes over a tree of an earlier image of this process.
+func (g grove) Regrow(name string, state json.RawMessage) (keeper.Tree, error) {
+	s, err := treeState(state)
+	if err != nil {
+		return nil, err
+	}
+	return tree{g.Forest.Regrow(name, s)}, nil
+}
+
+func treeState(data json.RawMessage) (s proctree.State, err error) {
+	err = json.Unmarshal(data, &s)
+	return s, err
 }
 
 // startTime is the start time of a process, 0 if it is not there.

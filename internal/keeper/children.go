@@ -34,8 +34,8 @@ func waiter(children chan<- chan struct{}, kick <-chan struct{}) {
 // maxReap is how many children are taken at one turn of the loop: a flood of them may not keep it from all else.
 const maxReap = 64
 
-// reap takes children that have ended.
-func (k *Keeper) reap() {
+// reap takes children that have ended, and says whether there may be more.
+func (k *Keeper) reap() (more bool) {
 	for range maxReap {
 		var status unix.WaitStatus
 		var usage unix.Rusage
@@ -44,11 +44,12 @@ func (k *Keeper) reap() {
 			continue
 		}
 		if err != nil || pid <= 0 {
-			return
+			return false
 		}
 		k.childEnded(pid, Exit{Status: int(status), UserNS: usage.Utime.Nano(), SysNS: usage.Stime.Nano(),
 			MaxRSS: usage.Maxrss << 10, At: now()})
 	}
+	return true
 }
 
 func (k *Keeper) childEnded(pid int, x Exit) {

@@ -41,7 +41,7 @@ func (k *Keeper) tell() (more bool) {
 		}
 		k.listing = false
 	}
-	k.tellAsked()
+	_ = k.tellAsked() && k.tellResume()
 	return false
 }
 

@@ -45,6 +45,8 @@ type Keeper struct {
 
 	upgrading *upgrading // the program is about to be changed
 	back      *os.File   // the program before, until an engine of this one is ready
+	resume    bool       // Resume is owed
+	leaver    int        // epoch of the engine of the program before; 0: it was none
 	done      bool
 
 	abandoned bool // what there was to adopt went with the engine
@@ -74,12 +76,15 @@ func Run(o Options) error {
 		k.takeOver(o.Handover)
 	}
 	k.startMirror()
-	go waiter(k.children, k.kick)
-	if o.Orphaned != nil {
+	switch {
+	case o.Orphaned != nil:
 		k.takeEngine(o.Orphaned)
-	} else {
+	case o.Handover != nil:
+		k.takeEngineOver(o.Handover)
+	default:
 		k.startEngine()
 	}
+	go waiter(k.children, k.kick)
 	k.loop()
 	k.endEngine()
 	k.removeEmpties(len(k.empties))
@@ -100,7 +105,7 @@ func newKeeper(o Options) (*Keeper, error) {
 		rows:   map[string]*row{},
 		byPid:  map[int]*row{},
 		held:   map[string]int{},
-		fork:   syscall.ForkExec,
+		fork:   forkClean,
 		trees:  treeWatch{pending: map[*row]bool{}},
 
 		children: make(chan chan struct{}),
@@ -156,6 +161,8 @@ func (k *Keeper) loop() {
 		case epoch := <-k.writable:
 			if epoch == k.engine.epoch {
 				k.engine.full = false
+			} else if epoch < 0 {
+				k.notLeft()
 			}
 		case g := <-k.gone:
 			k.alienEnded(g)

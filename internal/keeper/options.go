@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/json"
 	"log/slog"
 	"os"
 	"time"
@@ -69,6 +70,13 @@ type Orphaned struct {
 type Adopter interface {
 	// Adopt returns the tree of that name. Pid is its main process, 0 if it has none any more.
 	Adopt(name string, pid int, start uint64, mark string, out uint64) Tree
+}
+
+// A Regrower is a Forest whose trees survive another program of this process.
+type Regrower interface {
+	// State is what Regrow needs of a tree of this forest.
+	State(Tree) json.RawMessage
+	Regrow(name string, state json.RawMessage) (Tree, error)
 }
 
 // Limits are how long the keeper waits for what. A field that is zero has its default, which stands beside it.

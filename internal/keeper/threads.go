@@ -29,14 +29,24 @@ func startThreads() {
 	done.Wait()
 }
 
+// caught are the signals that are caught; the first of them, heard in number, are for the loop.
+var caught = []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM,
+	syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGVTALRM,
+	syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGIO, syscall.SIGPWR,
+	syscall.SIGSYS, syscall.SIGTRAP, syscall.SIGSTKFLT}
+
+const heard = 3
+
 // catchSignals has HUP, INT and TERM sent to the loop and everything else that would end the process thrown away. The
 // signals are caught, not ignored: a service that is exec'ed directly finds them at their defaults.
 func catchSignals(to chan<- os.Signal) {
-	signal.Notify(to, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	for _, s := range caught[:heard] {
+		signal.Notify(to, s)
+	}
 	rest := make(chan os.Signal, 1)
-	signal.Notify(rest, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGVTALRM,
-		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGIO, syscall.SIGPWR,
-		syscall.SIGSYS, syscall.SIGTRAP, syscall.SIGSTKFLT)
+	for _, s := range caught[heard:] {
+		signal.Notify(rest, s)
+	}
 	go func() {
 		for range rest {
 		}

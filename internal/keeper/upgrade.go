@@ -16,10 +16,13 @@ import (
 
 // This file: how the keeper becomes another program and stays the same process, so that its children stay its children.
 //
-// The engine orders it as its last word and ends. No engine is started meanwhile; what was ordered before is still made,
-// and the exec stages under way end. Then all that the keeper has goes into one memfd, descriptors by their numbers, and
-// the new program is executed. If that fails, everything is as before and an engine of the old program starts. If the new
-// program's engine does not get ready in time, the new keeper goes the same way back: it was given the old program's file.
+// The engine orders it and says nothing more; it reads logs and watches on. What was ordered before is still made, and the
+// exec stages under way end. Then all that the keeper has goes into one memfd, descriptors by their numbers, and the new
+// program is executed. Only when that one has everything, the old engine is told to leave, and a new one starts.
+//
+// If the exec fails, the engine goes on. If the new program dies before it has told the engine to leave, that is the death of
+// a keeper like any other, and the engine starts one of its own program. If the new program's engine does not get ready in
+// time, the new keeper goes the same way back: it was given the old program's file.
 
 // A Handover is what a keeper leaves to the program that it becomes. It is read by other versions: fields are only added.
 type Handover struct {
@@ -29,6 +32,12 @@ type Handover struct {
 	Upgrade Upgraded         `json:"upgrade"`        //
 	Back    int              `json:"back,omitzero"`  // the file of the program before; 0: this one is where it went back to
 	Asked   int              `json:"asked,omitzero"` // a signal that was sent to the keeper and has to be acted on
+
+	Trees   map[string]json.RawMessage `json:"trees"`            // what the forest said of each row's tree
+	Engine  int                        `json:"engine,omitzero"`  // pid of the engine, which has said its last word and waits; 0: there is none
+	Conn    int                        `json:"conn,omitzero"`    // the keeper's end of its connection
+	Foreign bool                       `json:"foreign,omitzero"` // the engine is no child
+	Resumes bool                       `json:"resumes,omitzero"` // the program could not be changed: the engine goes on
 }
 
 // Upgraded is the last change of the program, as the keeper saw it.
@@ -46,7 +55,7 @@ type upgrading struct {
 	done Upgraded
 }
 
-// upgradeFor bounds the wait for the engine's end and for the exec stages under way.
+// upgradeFor bounds the wait for an unready engine's end and for the exec stages under way.
 const upgradeFor = 10 * time.Second
 
 // takeUpgrade takes the order: m.Name is its ID, the descriptor the new program.
@@ -56,7 +65,7 @@ func (k *Keeper) takeUpgrade(m *Message, fds []int) (kept int) {
 		return 0
 	}
 	k.upgrading = &upgrading{to: os.NewFile(uintptr(fds[0]), "stayd"), done: Upgraded{ID: m.Name, Began: now()}}
-	k.o.Log.Info("upgrade: the engine is about to end, services go on", "id", m.Name)
+	k.o.Log.Info("upgrade: this process becomes another program, services go on", "id", m.Name)
 	return 1
 }
 
@@ -70,11 +79,12 @@ func (k *Keeper) goOn() {
 	switch {
 	case k.asked.goingDown():
 		k.notUpgraded("the keeper was told to go down")
-	case k.engine.pid != 0 && late:
+	case u.back && k.engine.pid != 0:
 		k.killEngine() // its end brings this on
-	case k.engine.pid != 0 || k.engine.conn != nil && !k.engine.eof:
+	case k.engine.pid == 0 && k.engine.conn != nil && !k.engine.eof: // it has died: what it said is read first
+	case k.engine.pid != 0 && k.engine.killed != 0:
 	case len(k.waiting) == 0 && k.stages() == 0:
-		k.notUpgraded(k.become().Error())
+		k.notUpgraded(k.becomeOr())
 	case late:
 		k.notUpgraded("a program that is being started has not been reached by its exec stage")
 	}
@@ -101,15 +111,35 @@ func (k *Keeper) notUpgraded(why string) {
 	u.done.Error = why
 	k.about.Upgrade = u.done
 	u.to.Close()
+	k.resume = k.engine.pid != 0
 	k.nextEngine()
 }
 
-// become executes the program. It returns only with an error, and then everything is as before.
-func (k *Keeper) become() error {
+// becomeOr executes the program and, if that fails, this one's own, which has the engine go on: the attempt has lowered the
+// limit of descriptors, and only a start raises it for this process and not for the services too (E8). It returns why it
+// failed.
+func (k *Keeper) becomeOr() string {
 	u := k.upgrading
+	h := k.handover(u)
+	why := k.become(u.to, h).Error()
+	if u.back {
+		return why
+	}
+	h.Upgrade.Error, h.Back, h.Resumes = why, 0, k.engine.pid != 0
+	k.o.Log.Error("upgrade failed: everything goes on as before", "why", why)
+	limit := files()
+	again := k.become(k.o.Exe, h)
+	limit.restore()
+	k.o.Log.Error("internal error: the keeper cannot execute itself", "error", again)
+	return why
+}
+
+// become executes a program with a handover. It returns only with an error, and then everything is as before, but for the
+// limit of descriptors. Signals are held back until the program hears them: between, their default would end this process,
+// and the services would have nobody.
+func (k *Keeper) become(program *os.File, h *Handover) error {
 	for k.reflect() { // should the program die before it has read what it is given
 	}
-	h, fds := k.handover(u)
 	data, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("write down the table: %w", err)
@@ -119,18 +149,16 @@ func (k *Keeper) become() error {
 		return err
 	}
 	defer unix.Close(table)
-	fds = append(fds, table)
+	fds := append(h.descriptors(), table)
 	for _, fd := range fds {
 		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 	}
-	limit := files()
 	runtime.LockOSThread() // the mask of signals is this thread's, and exec keeps it
 	defer runtime.UnlockOSThread()
 	var mask unix.Sigset_t
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), &mask)
-	err = k.o.Become(u.to, table)
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, heldBack(), &mask)
+	err = k.o.Become(program, table)
 	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil)
-	limit.restore()
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 	}
@@ -140,27 +168,59 @@ func (k *Keeper) become() error {
 	return err
 }
 
-// handover is everything, and the descriptors that it names.
-func (k *Keeper) handover(u *upgrading) (*Handover, []int) {
-	h := &Handover{Image: k.image(), Held: map[string]int{}, Files: map[string][]int{}, Upgrade: u.done, Asked: k.asked.signal}
-	var fds []int
+// heldBack are the signals that are caught.
+func heldBack() *unix.Sigset_t {
+	var set unix.Sigset_t
+	for _, s := range caught {
+		set.Val[(s-1)/wordBits] |= 1 << ((s - 1) % wordBits)
+	}
+	return &set
+}
+
+// wordBits is how many signals are in one word of a mask.
+const wordBits = strconv.IntSize
+
+// handover is everything.
+func (k *Keeper) handover(u *upgrading) *Handover {
+	h := &Handover{Image: k.image(), Held: map[string]int{}, Files: map[string][]int{}, Upgrade: u.done, Asked: k.asked.signal,
+		Trees: map[string]json.RawMessage{}}
 	for name, fd := range k.held {
 		h.Held[name] = fd
-		fds = append(fds, fd)
 	}
+	trees, _ := k.o.Forest.(Regrower)
 	for _, r := range k.rows {
 		for _, f := range r.files {
 			h.Files[r.unit] = append(h.Files[r.unit], f.fd)
-			fds = append(fds, f.fd)
 		}
+		if r.tree != nil && trees != nil {
+			h.Trees[r.unit] = trees.State(r.tree)
+		}
+	}
+	if e := &k.engine; e.pid != 0 && e.conn != nil {
+		h.Engine, h.Conn, h.Foreign = e.pid, e.conn.FD(), e.pidfd != 0
 	}
 	if !u.back {
 		h.Back = int(k.o.Exe.Fd())
-		fds = append(fds, h.Back)
 	} else {
 		h.Upgrade = k.about.Upgrade
 	}
-	return h, fds
+	return h
+}
+
+// descriptors are those that it names.
+func (h *Handover) descriptors() (fds []int) {
+	for _, fd := range h.Held {
+		fds = append(fds, fd)
+	}
+	for _, list := range h.Files {
+		fds = append(fds, list...)
+	}
+	for _, fd := range []int{h.Back, h.Conn} {
+		if fd != 0 {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
 }
 
 // image is the whole table.
@@ -186,16 +246,8 @@ func ReadHandover(fd int) (*Handover, error) {
 	if err := json.Unmarshal(data, h); err != nil {
 		return nil, fmt.Errorf("handover: %w", err)
 	}
-	for _, fd := range h.Held {
+	for _, fd := range h.descriptors() {
 		unix.CloseOnExec(fd)
-	}
-	for _, list := range h.Files {
-		for _, fd := range list {
-			unix.CloseOnExec(fd)
-		}
-	}
-	if h.Back != 0 {
-		unix.CloseOnExec(h.Back)
 	}
 	return h, nil
 }
@@ -220,12 +272,67 @@ func (k *Keeper) takeOver(h *Handover) {
 		k.about.Upgrade.Ready = 0
 	}
 	for i := range h.Image.Rows {
-		k.takeRow(&h.Image.Rows[i], h.Files[h.Image.Rows[i].Unit])
+		k.takeRow(&h.Image.Rows[i], h)
+	}
+}
+
+// takeEngineOver goes on with the engine of the program before: it leaves, or, if the program could not be changed, goes on.
+// Who has ended meanwhile is reaped first.
+func (k *Keeper) takeEngineOver(h *Handover) {
+	for name, fd := range k.held {
+		k.keep(name, fd)
+	}
+	if h.Engine == 0 {
+		k.sweep()
+		k.startEngine()
+		return
+	}
+	if h.Foreign {
+		k.takeEngine(&Orphaned{Pid: h.Engine, Conn: NewConn(h.Conn)})
+		k.about.Engines--
+	} else {
+		k.engine = engineState{epoch: 1, pid: h.Engine, conn: NewConn(h.Conn), ran: true}
+		go readEngine(k.engine.epoch, k.engine.conn, k.messages)
+	}
+	e := &k.engine
+	e.hello, e.ready, e.heard, e.looked = true, now(), now(), now()
+	k.sweep()
+	switch {
+	case h.Resumes:
+		k.upgraded()
+		k.resume = true
+	case e.pid == 0 || !k.send(&Message{Kind: Leave}):
+		k.killEngine()
+	default:
+		k.leaver = e.epoch
+		time.AfterFunc(k.limits.Leave, func() { k.writable <- -e.epoch })
+	}
+}
+
+// notLeft kills the engine of the program before if it has not left.
+func (k *Keeper) notLeft() {
+	if k.leaver != 0 && k.engine.epoch == k.leaver {
+		k.killEngine()
+	}
+}
+
+// tellResume has an engine that waits go on. It returns false when the engine does not read.
+func (k *Keeper) tellResume() bool {
+	if k.resume && k.send(&Message{Kind: Resume, About: &k.about}) {
+		k.resume = false
+	}
+	return !k.resume
+}
+
+// sweep takes every child that has ended.
+func (k *Keeper) sweep() {
+	for k.reap() {
 	}
 }
 
 // takeRow takes over one unit.
-func (k *Keeper) takeRow(i *RowImage, fds []int) {
+func (k *Keeper) takeRow(i *RowImage, h *Handover) {
+	fds := h.Files[i.Unit]
 	r := k.row(i.Unit)
 	r.record, r.op, r.gen, r.state, r.main, r.start, r.born = i.Record, i.Op, i.Gen, i.State, i.Main, i.Start, i.Born
 	r.exit, r.lost, r.fail, r.empty, r.seen, r.mark, r.out = i.Exit, i.Lost, i.Failure, i.Empty, i.Seen, i.Mark, i.Out
@@ -238,14 +345,11 @@ func (k *Keeper) takeRow(i *RowImage, fds []int) {
 	if i.Tree == "" {
 		return
 	}
-	tree, ok := k.regrow(r)
-	if !ok {
-		return
-	}
-	r.tree = tree
+	r.tree = k.regrow(r, h.Trees[i.Unit])
 	switch {
+	case r.tree == nil:
+		return
 	case r.state != Alive:
-		tree.Ended()
 		k.trees.watch(r)
 	case i.Alien:
 		k.adoptMain(r, r.main)
@@ -258,13 +362,25 @@ func (k *Keeper) takeRow(i *RowImage, fds []int) {
 	}
 }
 
-func (k *Keeper) regrow(r *row) (Tree, bool) {
+// regrow returns the tree of a row; nil if there is no way to have it.
+func (k *Keeper) regrow(r *row, state json.RawMessage) Tree {
+	if trees, ok := k.o.Forest.(Regrower); ok && len(state) > 0 {
+		t, err := trees.Regrow(r.treeName(), state)
+		if err == nil {
+			return t
+		}
+		k.o.Log.Error("tree of a program before", "unit", r.unit, "error", err)
+	}
 	adopter, ok := k.o.Forest.(Adopter)
 	if !ok {
 		k.o.Log.Error("internal error: trees cannot be taken over")
-		return nil, false
+		return nil
 	}
-	return adopter.Adopt(r.treeName(), r.main, r.start, r.mark, r.out), true
+	t := adopter.Adopt(r.treeName(), r.main, r.start, r.mark, r.out)
+	if r.state != Alive {
+		t.Ended()
+	}
+	return t
 }
 
 // upgraded notes that an engine of the new program is ready: there is no way back any more, and no need of it.

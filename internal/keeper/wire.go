@@ -27,7 +27,7 @@ const (
 	Adopt      Kind = "adopt"   // Unit Gen Op Record Pid Start At Name (the mark) with the descriptors in Names: of a keeper that has died
 	List       Kind = "list"    // answered by a Row for each unit, then Listed
 	Acted      Kind = "acted"   // the engine heard Asked
-	Upgrade    Kind = "upgrade" // Name (its ID) with the new program; the engine's last word
+	Upgrade    Kind = "upgrade" // Name (its ID) with the new program; the engine's last word until Resume
 	Shutdown   Kind = "shutdown"
 
 	Row         Kind = "row"     // everything known of one unit, with its descriptors
@@ -40,6 +40,8 @@ const (
 	MainMoved   Kind = "moved"   // Unit Gen Pid, or Missing: not a process of that tree
 	Refusing    Kind = "refuses" // Unit Gen Members: who is there after SIGKILL
 	Asked       Kind = "asked"   // Signal: HUP, INT or TERM came
+	Leave       Kind = "leave"   // the program was changed: the engine of the one before ends
+	Resume      Kind = "resume"  // About: the program was not changed, and why: the engine goes on
 )
 
 // A Message is one datagram of the wire: only the fields that its Kind names are set.

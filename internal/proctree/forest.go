@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,7 @@ type Forest struct {
 	leader int
 	self   int
 	trees  map[string]*Tree
+	mains  map[int]*Tree // main processes that are children of the first thread: of trees that Regrow returned
 
 	puzzles map[id]time.Time // processes that show no environment, since when
 }
@@ -75,7 +77,11 @@ func (f *Forest) Orphans() []int {
 
 func (f *Forest) orphans() ([]int, error) {
 	data, err := readFile(fmt.Sprintf("/proc/self/task/%d/children", f.leader), maxList)
-	return pids(data), err
+	list := pids(data)
+	if len(f.mains) > 0 {
+		list = slices.DeleteFunc(list, func(pid int) bool { return f.mains[pid] != nil })
+	}
+	return list, err
 }
 
 // Plant prepares the tree of a new generation.
@@ -105,21 +111,28 @@ func (f *Forest) Plant(name string) (*Tree, error) {
 	return t, nil
 }
 
-// Adopt returns a tree that exists already: of an earlier image of this process, or of an earlier process. A Root whose
+// Adopt returns a tree that exists already, of an earlier process. A Root whose
 // Pid is 0, or is another process by now, is only remembered by its mark and pipe.
 func (f *Forest) Adopt(name string, r Root) *Tree {
-	t := &Tree{forest: f, name: name, known: map[id]struct{}{}, adopted: true}
-	if g := group(filepath.Join(string(f.base), name)); f.base != "" && names.MatchString(name) {
-		if _, err := os.Stat(string(g)); err == nil {
-			t.group = g
-		}
-	}
+	t := &Tree{forest: f, name: name, known: map[id]struct{}{}, adopted: true, group: f.existing(name)}
 	f.trees[name] = t
 	t.Rooted(r)
 	if !(id{r.Pid, r.Start}).same() {
 		t.Ended()
 	}
 	return t
+}
+
+// existing is the group of a tree that exists already, "" if there is none.
+func (f *Forest) existing(name string) group {
+	if f.base == "" || !names.MatchString(name) {
+		return ""
+	}
+	g := group(filepath.Join(string(f.base), name))
+	if _, err := os.Stat(string(g)); err != nil {
+		return ""
+	}
+	return g
 }
 
 // Leftovers names the groups of this daemon's ID that belong to no tree and still have processes: generations that an

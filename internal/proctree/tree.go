@@ -51,6 +51,7 @@ func (t *Tree) CgroupFD() (fd int, ok bool) {
 // Rooted tells the tree its main process, after the spawn; again when another process has become the main one. A main
 // process that is not in the tree's group (it was not born there) makes it a tree by descent.
 func (t *Tree) Rooted(r Root) {
+	t.leaveMain()
 	t.roots = append(t.roots, r)
 	t.ended = r.Pid <= 0
 	if t.group != "" && len(t.roots) == 1 && t.forest.inGroup(r.Pid) != t {
@@ -62,7 +63,17 @@ func (t *Tree) Rooted(r Root) {
 func (t *Tree) byDescent() bool { return t.group == "" || t.loose }
 
 // Ended tells the tree that its main process has been reaped: the pid means nothing any more.
-func (t *Tree) Ended() { t.ended = true }
+func (t *Tree) Ended() {
+	t.ended = true
+	t.leaveMain()
+}
+
+// leaveMain has the present main process count among the orphans.
+func (t *Tree) leaveMain() {
+	if n := len(t.roots); n > 0 && t.forest.mains[t.roots[n-1].Pid] == t {
+		delete(t.forest.mains, t.roots[n-1].Pid)
+	}
+}
 
 // inSession says whether p is in the session that a main process made. The number of a session is free again when its
 // last process has gone: a leader that is not our main process is somebody else's.
