@@ -130,7 +130,8 @@ func secondLife(k keeperFlags, exe *os.File) int {
 			return refuse(fmt.Errorf("become subreaper: %w", err), "Linux 5.4 or newer is needed")
 		}
 	}
-	log := slog.New(slog.NewTextHandler(newQueue(h.log), nil)).With("process", "keeper")
+	lines := newQueue(h.log)
+	log := slog.New(slog.NewTextHandler(lines, nil)).With("process", "keeper")
 	forest, err := proctree.Open(proctree.Options{ID: h.id, Leader: os.Getpid()})
 	if err != nil {
 		return refuse(err, "")
@@ -164,7 +165,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	if h.rescue != nil {
 		o.Rescued = h.rescue.image
 	}
-	o.Handover = left
+	o.Handover, o.Flush = left, lines.flush
 	if k.foreground {
 		o.Stdout = os.Stdout
 	}

@@ -84,7 +84,6 @@ type Engine struct {
 	diary      diary
 	version    uint64 // of the snapshot
 	answering  bool   // recovered, and clients are served
-	left       bool   // the keeper was ordered to become another program
 	snap       *snapshot
 	now        unit.Time
 	wall       time.Time
@@ -163,9 +162,6 @@ func (e *Engine) run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if e.left {
-			return errLeft
-		}
 		if e.daemon.Mode == goingDown && e.busy == 0 {
 			e.leave()
 		}

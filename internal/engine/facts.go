@@ -27,6 +27,11 @@ func (e *Engine) fact(f fact) error {
 	case keeper.Asked:
 		e.asked(m.Signal)
 		return nil
+	case keeper.Leave:
+		return errLeft // another program has everything, and starts its own engine
+	case keeper.Resume:
+		e.notUpgraded(m.About)
+		return nil
 	}
 	in := e.insts[m.Unit]
 	if in == nil {

@@ -95,6 +95,7 @@ func (e *Engine) takeKeeper(conn *keeper.Conn, hello *keeper.Message) {
 	n := e.handOver()
 	e.signalAgain(lost)
 	e.link.send(&keeper.Message{Kind: keeper.Ready})
+	e.upgradeDied()
 	if e.daemon.Left { // what there was went down meanwhile
 		e.link.send(&keeper.Message{Kind: keeper.Shutdown})
 	}

@@ -26,6 +26,7 @@ type link struct {
 	mu      sync.Mutex // a leaf: guards what is below
 	backlog []parcel
 	sending bool
+	paused  bool              // nothing is sent until resume, all waits in backlog; sending is set, and nobody drains
 	lost    []*keeper.Message // that could not be sent, because there is no keeper; at most maxLost
 	old     []*keeper.Conn    // to keepers that died while drain was sending, for it to close
 }
@@ -34,6 +35,7 @@ type parcel struct {
 	m    *keeper.Message
 	fds  []int  // the parcel's own, closed when it was sent
 	then func() // nil: nothing
+	last bool   // it is followed by a pause
 }
 
 // afterwards calls f, which must not block, when all that was sent before is with the keeper: what was answered to a
@@ -65,13 +67,38 @@ func (l *link) send(m *keeper.Message, fds ...int) {
 		l.sending = true
 		go l.drain()
 	}
-	p := parcel{m: m}
+	l.queue(parcel{m: m}, fds)
+}
+
+// queue has a parcel with copies of the descriptors be sent some time.
+func (l *link) queue(p parcel, fds []int) {
 	for _, fd := range fds {
 		if dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
 			p.fds = append(p.fds, dup)
 		}
 	}
 	l.backlog = append(l.backlog, p)
+}
+
+// lastWord sends m, and nothing more until resume or another keeper.
+func (l *link) lastWord(m *keeper.Message, fds ...int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue(parcel{m: m, last: true}, fds)
+	if !l.sending {
+		l.sending = true
+		go l.drain()
+	}
+}
+
+// resume sends what has waited since the last word.
+func (l *link) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.paused {
+		l.paused = false
+		go l.drain()
+	}
 }
 
 func (l *link) drain() {
@@ -102,6 +129,12 @@ func (l *link) drain() {
 		}
 		l.at("sent", p.m)
 		keeper.CloseAll(p.fds)
+		if p.last {
+			l.mu.Lock()
+			l.paused = true
+			l.mu.Unlock()
+			return
+		}
 	}
 }
 
@@ -138,6 +171,10 @@ func (l *link) renew(conn *keeper.Conn) (lost []*keeper.Message) {
 		old.Close()
 	}
 	l.conn, l.backlog, l.lost = conn, then, nil
+	if l.paused {
+		l.paused = false
+		go l.drain()
+	}
 	return lost
 }
 

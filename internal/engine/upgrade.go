@@ -23,7 +23,9 @@ import (
 )
 
 // This file: how stay becomes another version of itself. The new program is asked whether it understands what runs; then the
-// engine ends, with the order to the keeper to become it as the last word. What came of it is told by the next engine.
+// engine orders the keeper to become it, and says nothing more. It reads logs and watches on, and it is there to start another
+// keeper should the new program die at once; when that has everything it tells this engine to leave. What came of it is told
+// by the next one.
 
 // handoverFormat is the version of keeper.Handover that this program reads and writes.
 const handoverFormat = 1
@@ -202,7 +204,7 @@ func (l *limited) Write(p []byte) (int, error) {
 // answersFirst is what the answer to the client gets before the engine ends.
 const answersFirst = 50 * time.Millisecond
 
-// beginUpgrade stores what is meant, and has the engine end with the order as its last word.
+// beginUpgrade stores what is meant, and orders it as the last word.
 func (e *Engine) beginUpgrade(ctx context.Context, program *os.File, version string) (api.Upgrade, error) {
 	switch {
 	case e.daemon.Mode != running:
@@ -219,14 +221,30 @@ func (e *Engine) beginUpgrade(ctx context.Context, program *os.File, version str
 	e.saveDaemon()
 	e.daemonCommand("upgrade", "", api.CallerOf(ctx), "upgrade from "+u.From+" to "+u.To, nil)
 	e.after(answersFirst, func() {
-		e.link.send(&keeper.Message{Kind: keeper.Upgrade, Name: u.ID}, fd)
+		e.link.lastWord(&keeper.Message{Kind: keeper.Upgrade, Name: u.ID}, fd)
 		unix.Close(fd)
-		e.link.afterwards(func() { go e.post(func() { e.left = true }) })
 	})
 	return u.shown(), nil
 }
 
-// endUpgrade is for the next engine: it says what came of an upgrade.
+// notUpgraded goes on: the keeper is still what it was.
+func (e *Engine) notUpgraded(a *keeper.About) {
+	if a != nil {
+		e.about.Upgrade = a.Upgrade
+	}
+	e.link.resume()
+	e.endUpgrade()
+}
+
+// upgradeDied goes on with a keeper of the old program: the new one died before it had told this engine to leave.
+func (e *Engine) upgradeDied() {
+	if u := e.daemon.Upgrade; u != nil && !u.Over {
+		e.about.Upgrade = keeper.Upgraded{ID: u.ID, Error: "the new program died before it had taken over; a keeper of the old one is in its place"}
+		e.endUpgrade()
+	}
+}
+
+// endUpgrade says what came of an upgrade: as a rule, by the next engine.
 func (e *Engine) endUpgrade() {
 	u := e.daemon.Upgrade
 	if u == nil || u.Over {

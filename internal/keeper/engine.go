@@ -177,7 +177,9 @@ func (k *Keeper) engineReady() {
 
 func (k *Keeper) engineEnded(x Exit) {
 	e := &k.engine
-	if !k.done && !k.leaving {
+	if k.leaver == e.epoch && k.leaver != 0 {
+		k.o.Log.Info("the engine of the program before has left", "pid", e.pid)
+	} else if !k.done && !k.leaving {
 		k.o.Log.Warn("engine ended", "pid", e.pid, "how", howEnded(x), "was_ready", e.ready != 0)
 	}
 	k.engineGone()

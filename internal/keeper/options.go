@@ -50,6 +50,8 @@ type Options struct {
 	// Become executes another program as this process, which finds a Handover in the descriptor. It returns only with an
 	// error. nil: this keeper takes no upgrade.
 	Become func(program *os.File, handover int) error
+	// Flush has what was logged be written, if that does not take long; nil: nothing.
+	Flush func()
 	// Orphaned is the engine of a keeper that has died: it goes on with this one, which has to adopt what the other had.
 	// nil: the keeper starts an engine of its own.
 	Orphaned *Orphaned

@@ -153,6 +153,9 @@ func (k *Keeper) become(program *os.File, h *Handover) error {
 	for _, fd := range fds {
 		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
 	}
+	if k.o.Flush != nil {
+		k.o.Flush()
+	}
 	runtime.LockOSThread() // the mask of signals is this thread's, and exec keeps it
 	defer runtime.UnlockOSThread()
 	var mask unix.Sigset_t
@@ -304,8 +307,9 @@ func (k *Keeper) takeEngineOver(h *Handover) {
 	case e.pid == 0 || !k.send(&Message{Kind: Leave}):
 		k.killEngine()
 	default:
-		k.leaver = e.epoch
-		time.AfterFunc(k.limits.Leave, func() { k.writable <- -e.epoch })
+		epoch := e.epoch
+		k.leaver = epoch
+		time.AfterFunc(k.limits.Leave, func() { k.writable <- -epoch })
 	}
 }
 

@@ -28,6 +28,10 @@ func (k *Keeper) watch() {
 		}
 		return
 	}
+	if k.upgrading != nil { // it waits, and answers nothing
+		e.heard = at
+		return
+	}
 	if e.hello && !e.full {
 		k.send(&Message{Kind: Ping})
 	}
