@@ -73,6 +73,7 @@ func Run(o Options) error {
 		k.rescue(o.Rescued)
 	}
 	if o.Handover != nil {
+		k.fork = forkClean
 		k.takeOver(o.Handover)
 	}
 	k.startMirror()
@@ -105,7 +106,7 @@ func newKeeper(o Options) (*Keeper, error) {
 		rows:   map[string]*row{},
 		byPid:  map[int]*row{},
 		held:   map[string]int{},
-		fork:   forkClean,
+		fork:   syscall.ForkExec,
 		trees:  treeWatch{pending: map[*row]bool{}},
 
 		children: make(chan chan struct{}),
