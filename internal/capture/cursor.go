@@ -95,16 +95,22 @@ func (f *follower) read(c *cursor, at place) (more bool, err error) {
 		f.skip(c, at)
 		return true, nil
 	case old:
-		if why := c.file.damage(); why != nil {
-			err = f.gap(c, why)
-		}
-		if err == nil && at.base > c.number+1 {
-			err = f.gap(c, errLost)
-		}
+		err = f.missing(c, at)
 		f.skip(c, at)
 		return true, err
 	}
 	return more, nil
+}
+
+// missing tells what is lost between the file that is read and the next.
+func (f *follower) missing(c *cursor, at place) (err error) {
+	if why := c.file.damage(); why != nil {
+		err = f.gap(c, why)
+	}
+	if err == nil && at.base > c.number+1 {
+		err = f.gap(c, errLost)
+	}
+	return err
 }
 
 // scan tells the lines from c.off to end. If the last one is unfinished, the newline that may follow is part of it.
