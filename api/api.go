@@ -82,6 +82,7 @@ const (
 	Reset   Verb = "reset"  // counters and delay back to zero, a given-up service tried again
 	Signal  Verb = "signal" // send Command.Signal to the main process
 	Wait    Verb = "wait"   // wait for Command.For
+	Scale   Verb = "scale"  // have Command.Instances of a service, until the next apply
 	Mute    Verb = "mute"   // act as if no beat came any more, until the instance was restarted for it: a drill
 )
 
@@ -94,6 +95,8 @@ type Command struct {
 	For    string `json:"for,omitzero"`     // for Wait: "running", "ready" or "stopped"
 	NoWait bool   `json:"no_wait,omitzero"` // answer as soon as the command was taken
 	Gen    uint64 `json:"gen,omitzero"`     // restart and stop: do nothing where the generation is above this one (repeatable)
+
+	Instances int `json:"instances,omitzero"` // for Scale
 }
 
 // A Result answers a command: every instance it was about, and those that did not get where they should.

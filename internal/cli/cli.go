@@ -84,7 +84,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.upCommand(), a.downCommand(), a.runCommand(), a.statusCommand(), a.startCommand(), a.stopCommand(),
 		a.restartCommand(), a.signalCommand(), a.waitCommand(), a.resetCommand(), a.logsCommand(), a.eventsCommand(),
 		a.whyCommand(), a.historyCommand(), a.sloCommand(), a.pulseCommand(), a.drillCommand(), a.beatCommand(),
-		a.showCommand(), a.applyCommand(), a.planCommand(), a.upgradeCommand(), a.checkCommand(), a.versionCommand())
+		a.showCommand(), a.applyCommand(), a.planCommand(), a.scaleCommand(), a.upgradeCommand(), a.checkCommand(), a.versionCommand())
 	return root
 }
 
@@ -124,7 +124,7 @@ func alike(a, b string) int {
 }
 
 // planned are commands that a later version will have: whoever read of one is told that it is no typing error.
-var planned = []string{"reload", "scale", "pin", "unpin", "man", "top", "serve", "import", "ipc", "fleet"}
+var planned = []string{"reload", "pin", "unpin", "man", "top", "serve", "import", "ipc", "fleet"}
 
 // connect returns a client of the daemon that is responsible here.
 func (a *app) connect() (*client.Client, error) {

@@ -303,3 +303,24 @@ func TestComplete(t *testing.T) {
 		t.Errorf("without a daemon: %d %q", code, out)
 	}
 }
+
+func TestScale(t *testing.T) {
+	e := newEngine()
+	socket := serve(t, e)
+	for _, tt := range []struct {
+		args, err string
+		code      int
+	}{
+		{"scale", "scale needs a service and a number", 2},
+		{"scale web", `"web" is not a service and a number of instances`, 2},
+		{"scale web=", `"web=" is not`, 2},
+		{"scale web=0", `"web=0" is not`, 2},
+		{"scale =4", `"=4" is not`, 2},
+		{"scale web=-1", `"web=-1" is not`, 2},
+	} {
+		code, _, err := run(t, append([]string{"--socket", socket}, strings.Fields(tt.args)...)...)
+		if code != tt.code || !strings.Contains(err, tt.err) {
+			t.Errorf("%s: %d %q", tt.args, code, err)
+		}
+	}
+}

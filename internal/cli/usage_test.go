@@ -82,7 +82,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("stay %q: %d %q", args, code, err)
 		}
 		for _, name := range []string{"up", "down", "run", "status", "start", "stop", "restart", "signal", "wait", "logs", "events", "why", "history", "pulse", "drill", "beat",
-			"show", "reset", "apply", "plan", "upgrade", "check", "version", "completion"} {
+			"show", "reset", "apply", "plan", "scale", "upgrade", "check", "version", "completion"} {
 			if !strings.Contains(out, "\n  "+name+" ") {
 				t.Errorf("stay %q does not show %s", args, name)
 			}

@@ -12,7 +12,7 @@ import (
 const defaultLines = 10
 
 // verbs are what POST /v1/services/{target}/{verb} knows.
-var verbs = []api.Verb{api.Start, api.Stop, api.Restart, api.Reset, api.Signal, api.Wait, api.Mute}
+var verbs = []api.Verb{api.Start, api.Stop, api.Restart, api.Reset, api.Signal, api.Wait, api.Scale, api.Mute}
 
 func getVersion(e Engine, q *request) error {
 	return reply(q)(e.Version(q.Context()))

@@ -83,6 +83,9 @@ func (e *Engine) await(ctx context.Context, w *wait, err error) (api.Result, err
 
 // command steps every instance that the command names, and has w wait for them.
 func (e *Engine) command(c api.Command, w *wait) error {
+	if c.Verb == api.Scale {
+		return e.scale(c, w)
+	}
 	list, err := e.resolve(c.Target)
 	if err != nil {
 		return err
@@ -146,6 +149,39 @@ func staying(list []*inst) ([]*inst, error) {
 		return nil, refuse("not-found", quote(list[0].name)+" is being stopped, and no longer in the configuration", "put it back into the file, then `stay apply`")
 	}
 	return stay, nil
+}
+
+// scale has another number of instances of a service, and w wait for those that are new.
+func (e *Engine) scale(c api.Command, w *wait) error {
+	if e.daemon.Mode != running {
+		return errGoingDown()
+	}
+	cfg, err := spec.Scaled(e.cfg, c.Target, c.Instances)
+	if err != nil {
+		return refuse("refused", err.Error(), "`stay status` shows what there is; for example: stay scale web=4")
+	}
+	var a agenda
+	s := e.service(c.Target)
+	if c.Instances > s.spec.Instances && anyWanted(s) {
+		a.Grow = map[string]int{c.Target: s.spec.Instances}
+	}
+	if err := e.become(cfg, a); err != nil {
+		return err
+	}
+	w.verb, w.asked = c.Verb, c.Target
+	for _, in := range e.service(c.Target).insts {
+		if in.leaver {
+			continue
+		}
+		w.insts = append(w.insts, in)
+		if in.u.Want != unit.Down && !c.NoWait {
+			e.waitFor(w, in, max(in.u.Gen, 1)-1)
+		}
+	}
+	e.commandTaken(c, w)
+	e.settleGraph()
+	e.settle(w)
+	return nil
 }
 
 // wantedOf leaves out what nobody has asked for.

@@ -232,3 +232,50 @@ func TestHangup(t *testing.T) {
 		t.Errorf("it was %+v, is %+v", web, now)
 	}
 }
+
+// TestScaleCommand: instances come and go at once, over the engine's death too, until the file counts again.
+func TestScaleCommand(t *testing.T) {
+	t.Parallel()
+	d := start(t, "[service.web]\ncommand = \"sleep 1000\"\n[job.once]\ncommand = \"true\"\n")
+	first := d.running("web", 0)
+	scale := func(n int) {
+		t.Helper()
+		r, err := d.try(api.Command{Verb: api.Scale, Target: "web", Instances: n})
+		if err != nil || len(r.Failures) > 0 || len(r.Instances) != n {
+			t.Fatalf("scale web=%d: %v, %+v", n, err, r)
+		}
+	}
+	scale(4)
+	for _, name := range []string{"web.2", "web.3", "web.4"} {
+		if i := d.one(name); i.State != api.Running {
+			t.Errorf("after scale %s is %+v", name, i)
+		}
+	}
+	d.killEngine()
+	d.running("web.4", 0)
+	scale(2)
+	d.wait("two instances", func() error {
+		if list := d.status("web"); len(list) != 2 {
+			return fmt.Errorf("there are %+v", list)
+		}
+		return nil
+	})
+	if now := d.one("web"); now.Pid != first.Pid {
+		t.Errorf("web was %+v, is %+v", first, now)
+	}
+	for _, c := range []api.Command{{Target: "nix", Instances: 2}, {Target: "web.2", Instances: 2}, {Target: "once", Instances: 2}, {Target: "web", Instances: 1e6}, {Target: "web"}} {
+		c.Verb = api.Scale
+		if _, err := d.try(c); !isRefused(err, "refused") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := d.client.Apply(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	d.wait("the number that the file says", func() error {
+		if list := d.status("web"); len(list) != 1 {
+			return fmt.Errorf("there are %+v", list)
+		}
+		return nil
+	})
+}
