@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,11 +10,19 @@ import (
 // This file: what a stream tells of its service's life. It is kept up to date by two stores per read, and looked at from
 // any goroutine.
 
-// epoch is one moment on both clocks: time.Since reads the monotonic one without a system call.
-var epoch, epochNS = func() (time.Time, int64) {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
-	return time.Now(), ts.Nano()
+// epoch is one moment on both clocks: time.Since reads the monotonic one without a system call. They are read one after the
+// other, so the pair with the least between them is taken: of a process that had to wait just then it would be wrong by ms.
+var epoch, epochNS = func() (epoch time.Time, ns int64) {
+	least := time.Duration(math.MaxInt64)
+	for range 8 {
+		var ts unix.Timespec
+		before := time.Now()
+		_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
+		if between := time.Since(before); between < least {
+			least, epoch, ns = between, before.Add(between/2), ts.Nano()
+		}
+	}
+	return epoch, ns
 }()
 
 // monotonic is CLOCK_MONOTONIC in ns.
