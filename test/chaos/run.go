@@ -145,9 +145,11 @@ func (r *run) revive(ctx context.Context) {
 	r.reviveLock.Lock()
 	defer r.reviveLock.Unlock()
 	look := time.Now()
-	if len(r.pids(both)) > 0 || len(r.pids(both)) > 0 { // one of them may have been between fork and exec
-		r.seen = look
-		return
+	for range 2 { // one of them may have been between fork and exec
+		if len(r.pids(both)) > 0 {
+			r.seen = look
+			return
+		}
 	}
 	r.reviver.Add(1)
 	defer r.reviver.Add(1)
