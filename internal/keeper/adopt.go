@@ -89,7 +89,7 @@ func (k *Keeper) adoptMain(r *row, pid int) {
 
 // followAdopted opens the process that was started at start.
 func (k *Keeper) followAdopted(pid int, start uint64) (*alien, error) {
-	if pid <= 1 {
+	if pid <= 1 || pid == os.Getpid() || k.byPid[pid] != nil { // of nobody, or of another unit
 		return nil, unix.ESRCH
 	}
 	fd, err := unix.PidfdOpen(pid, 0)

@@ -57,8 +57,8 @@ func (k *Keeper) leaveMain(r *row) {
 type alien struct {
 	raw   int      // the pidfd
 	file  *os.File // the same, its owner
-	ended bool     // nothing runs any more; somebody has to reap it
-	never bool     // it will never be the keeper's to reap: nothing is gained by waiting until somebody did
+	ended int64    // when it was heard that nothing runs any more, 0: it does; somebody has to reap it
+	never bool     // it will never be the keeper's to reap
 }
 
 // alienEnd says that an alien has ended.
@@ -119,8 +119,8 @@ func (a *alien) signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(a.raw, sig, nil, 0)
 }
 
-// reaped says whether an alien that has ended is no zombie any more, or one that does not matter.
-func (a *alien) reaped() bool { return a.ended && (a.never || a.signal(0) == unix.ESRCH) }
+// reaped says whether an alien that has ended is no zombie any more, or one that nobody waits for.
+func (a *alien) reaped() bool { return a.ended != 0 && (a.never || a.signal(0) == unix.ESRCH) }
 
 // unfollow is for a main process that was reaped, or is main no more.
 func (r *row) unfollow() {
@@ -135,13 +135,14 @@ func (k *Keeper) alienEnded(g alienEnd) {
 	if g.row.alien != g.alien {
 		return
 	}
-	g.alien.ended = true
+	g.alien.ended = now()
 	k.trees.watch(g.row)
 	k.trees.next = time.Now()
 }
 
-// alienLost takes the end of an alien whose status its parent took.
+// alienLost takes the end of an alien that is not the keeper's to reap. The kernel may know how it ended.
 func (k *Keeper) alienLost(r *row) {
-	k.mainEnded(r, Exit{At: now()})
-	r.lost = true
+	status, known := r.alien.status(r.main, r.start)
+	k.mainEnded(r, Exit{Status: status, At: r.alien.ended})
+	r.lost = !known
 }

@@ -64,7 +64,7 @@ func (k *Keeper) lookAtTree(r *row, kill bool) {
 		if kill {
 			k.killOn(r)
 		}
-	case r.state == Alive && (r.alien == nil || !r.alien.ended):
+	case r.state == Alive && (r.alien == nil || r.alien.ended == 0):
 		delete(k.trees.pending, r)
 	}
 }
