@@ -132,6 +132,8 @@ func endPhrase(l unit.End) string {
 		return l.Text
 	case l.Gen == 0:
 		return "never started"
+	case l.Reason == unit.KeeperDeath:
+		how = "ended while its keeper was dead, and how is not known"
 	case l.Signal != 0:
 		how = "killed by signal " + signalName(l.Signal)
 		if l.Core {
