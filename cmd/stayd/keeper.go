@@ -25,6 +25,9 @@ func init() {
 	}
 }
 
+// limits are the keeper's own: tests set shorter ones.
+var limits keeper.Limits
+
 // keeperFlags are those of the first life of a keeper; the second has what it found out, as flags too.
 type keeperFlags struct {
 	file, only, dir       string
@@ -165,7 +168,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 	if h.rescue != nil {
 		o.Rescued = h.rescue.image
 	}
-	o.Handover, o.Flush = left, lines.flush
+	o.Handover, o.Flush, o.Limits = left, lines.flush, limits
 	if k.foreground {
 		o.Stdout = os.Stdout
 	}

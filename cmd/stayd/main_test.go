@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 				fault = diesAt(at)
 			}
 		}
+		limits = testLimits()
+		misbehave(os.Args[1], os.Args[2:])
 		os.Exit(run(os.Args[1], os.Args[2:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == beacon {
