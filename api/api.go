@@ -133,6 +133,18 @@ type LogLine struct {
 	Name string    `json:"name"` // the instance
 	Time time.Time `json:"time,omitzero"`
 	Text string    `json:"text"`
+	Pos  string    `json:"pos,omitempty"` // where it ends in the log, for LogQuery.After; "" in lines that are stay's own
+}
+
+// A LogQuery chooses lines of output. The zero value chooses none: N is 0.
+type LogQuery struct {
+	Targets []string          // services, instances, globs; nil: all
+	N       int               // the last so many of those that fit, of each instance; negative: all
+	Follow  bool              // go on with each new one
+	Since   time.Time         // not older; zero: no matter. A line without a time has that of the one before it
+	Until   time.Time         // older than this; zero: no matter
+	Grep    string            // the text matches this, a regular expression of RE2; "": no matter
+	After   map[string]string // Pos by instance: all lines after it, whatever N says
 }
 
 // A Change is one line of what an apply did.

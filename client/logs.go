@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"strconv"
 	"time"
@@ -9,100 +10,67 @@ import (
 	"example.com/stay/api"
 )
 
-// resumeLines is how many kept lines of each instance are looked through when a stream of logs is taken up again.
+// resumeLines is how many kept lines of an instance that was not heard of yet are looked through when a stream is taken up again.
 const resumeLines = 1000
 
-// Logs calls emit with the last n kept lines (n < 0: all) of each instance that targets name (none: all of them), then,
-// with follow, with each new line until ctx ends, also of instances that come later. An error of emit ends it and is
-// returned.
+// Logs calls emit with the lines that q chooses, with Follow until ctx ends. An error of emit ends it and is returned.
 //
-// After a broken connection lines are told apart by their time: none comes twice, none is left out, unless an instance
-// wrote more than 1,000 lines meanwhile. Lines that were kept without a time cannot be told apart: what was written while
-// the engine was away is then left out of the stream; it is in the log.
-func (c *Client) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {
-	seen := &seen{began: time.Now(), follow: follow, lines: map[string]*seenLines{}}
-	first := true
-	s := &stream{path: "/v1/logs"}
-	s.query = func() url.Values {
-		if !first {
-			n = seen.resume(n)
-		}
-		first = false
-		return url.Values{"name": targets, "n": {strconv.Itoa(n)}, "follow": {oneOrZero(follow)}}
+// After a broken connection it goes on where it was: no line comes twice, none is left out. Of an instance that had
+// not said anything until then, those are looked for among its last 1,000 lines that are not older than the stream.
+func (c *Client) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error {
+	h := &heard{began: time.Now(), q: q}
+	h.q.After = maps.Clone(q.After)
+	if h.q.After == nil {
+		h.q.After = map[string]string{}
 	}
-	return c.follow(ctx, s, func(text []byte) error {
+	return c.follow(ctx, &stream{path: "/v1/logs", query: h.query}, func(text []byte) error {
 		var l api.LogLine
 		if err := decode(text, &l); err != nil {
 			return err
 		}
-		if !seen.isNew(l) {
+		if h.isOld(l) {
 			return nil
+		}
+		if l.Pos != "" {
+			h.q.After[l.Name] = l.Pos
 		}
 		return emit(l)
 	})
 }
 
-// seen knows which lines of a stream were had, to leave them out when it is taken up again.
-type seen struct {
-	began   time.Time
-	follow  bool
-	resumed bool
-	raw     bool // there were lines without a time
-	lines   map[string]*seenLines
+// heard knows how far a stream of lines has come.
+type heard struct {
+	began  time.Time
+	q      api.LogQuery // After is that of the last lines
+	asked  bool
+	resume bool
 }
 
-// seenLines is what was seen of one instance.
-type seenLines struct {
-	time  time.Time // of the last line
-	count int       // lines: all of them when not following, else those of that time
-	skip  int       // of count, how many have still to be left out
+// query is what to ask for at the next connection.
+func (h *heard) query() url.Values {
+	h.resume, h.asked = h.asked, true
+	n := h.q.N
+	if h.resume && h.q.Follow && n >= 0 {
+		n = max(n, resumeLines)
+	}
+	v := url.Values{"name": h.q.Targets, "n": {strconv.Itoa(n)}, "follow": {oneOrZero(h.q.Follow)}}
+	if !h.q.Since.IsZero() {
+		v.Set("since", h.q.Since.Format(time.RFC3339Nano))
+	}
+	if !h.q.Until.IsZero() {
+		v.Set("until", h.q.Until.Format(time.RFC3339Nano))
+	}
+	if h.q.Grep != "" {
+		v.Set("grep", h.q.Grep)
+	}
+	for name, pos := range h.q.After {
+		v.Add("after", name+":"+pos)
+	}
+	return v
 }
 
-// resume prepares for hearing lines again, and returns how many lines of the past to ask for.
-func (s *seen) resume(n int) int {
-	s.resumed = true
-	for _, l := range s.lines {
-		l.skip = l.count
-	}
-	switch {
-	case !s.follow:
-		return n
-	case s.raw:
-		return 0
-	}
-	return resumeLines
-}
-
-// isNew says whether a line was not had before, and remembers it.
-func (s *seen) isNew(l api.LogLine) bool {
-	was := s.lines[l.Name]
-	if was == nil {
-		if s.resumed && s.follow && !l.Time.IsZero() && l.Time.Before(s.began) {
-			return false // older than the stream, and it did not ask for it
-		}
-		was = &seenLines{}
-		s.lines[l.Name] = was
-	}
-	s.raw = s.raw || l.Time.IsZero()
-	if !s.follow || l.Time.IsZero() {
-		return was.next(!s.follow)
-	}
-	switch {
-	case l.Time.Equal(was.time):
-		return was.next(true)
-	case l.Time.Before(was.time) && was.skip > 0:
-		return false
-	}
-	was.time, was.count, was.skip = l.Time, 1, 0
-	return true
-}
-
-// next counts one line; with skipping, one that had been counted before is no new one.
-func (l *seenLines) next(skipping bool) bool {
-	if skipping && l.skip > 0 {
-		l.skip--
-		return false
-	}
-	l.count++
-	return true
+// isOld says whether a line of an instance that was not heard of is older than the stream, which did not ask for so many.
+func (h *heard) isOld(l api.LogLine) bool {
+	_, known := h.q.After[l.Name]
+	return h.resume && h.q.Follow && !known && h.q.N >= 0 && !l.Time.IsZero() && l.Time.Before(h.began)
 }

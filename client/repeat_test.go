@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -176,13 +178,13 @@ func TestStreamEnds(t *testing.T) {
 		fmt.Fprintln(w, `{"error":{"code":"not-found","message":"it has left"}}`)
 	})
 	n := 0
-	err := cl.Logs(t.Context(), nil, 10, true, func(api.LogLine) error { n++; return nil })
+	err := cl.Logs(t.Context(), api.LogQuery{N: 10, Follow: true}, func(api.LogLine) error { n++; return nil })
 	var refused *api.Error
 	if !errors.As(err, &refused) || refused.Code != "not-found" || n != 1 {
 		t.Errorf("an error in the stream came back as %v after %d lines", err, n)
 	}
 	_, cl = run(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "garbage") })
-	if err := cl.Logs(t.Context(), nil, 10, false, nil); err == nil || !strings.Contains(err.Error(), "same version") {
+	if err := cl.Logs(t.Context(), api.LogQuery{N: 10}, nil); err == nil || !strings.Contains(err.Error(), "same version") {
 		t.Errorf("garbage in the stream came back as %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -195,47 +197,58 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
+// TestLogsResume: after a break the stream is asked for what comes after the last line of each instance.
 func TestLogsResume(t *testing.T) {
-	at := func(ms int) time.Time {
-		return time.Now().Add(time.Hour).Add(time.Duration(ms) * time.Millisecond).Truncate(time.Millisecond)
+	base := time.Now().Add(time.Hour)
+	line := func(name, text, pos string) api.LogLine {
+		return api.LogLine{Name: name, Time: base, Text: text, Pos: pos}
 	}
-	base := at(0)
-	line := func(name string, ms int, text string) api.LogLine {
-		return api.LogLine{Name: name, Time: base.Add(time.Duration(ms) * time.Millisecond), Text: text}
-	}
-	old := api.LogLine{Name: "quiet", Time: time.Unix(1, 0), Text: "of last year"}
-	raw := func(text string) api.LogLine { return api.LogLine{Name: "raw", Text: text} }
+	old := api.LogLine{Name: "quiet", Time: time.Unix(1, 0), Text: "of last year", Pos: "9"}
+	raw := func(text, pos string) api.LogLine { return api.LogLine{Name: "raw", Text: text, Pos: pos} }
 	for _, c := range []struct {
 		name          string
-		follow        bool
+		q             api.LogQuery
 		first, second []api.LogLine
-		want          []string // all texts
-		n             string   // asked for the second time
+		want          []string   // all texts
+		again         url.Values // what the second question says
 	}{
-		{"by time", true,
-			[]api.LogLine{line("a", 1, "1"), line("a", 2, "2"), line("b", 2, "b")},
-			[]api.LogLine{line("a", 1, "1"), line("a", 2, "2"), line("a", 3, "3"), line("b", 2, "b"), line("b", 2, "b again")},
-			[]string{"1", "2", "b", "3", "b again"}, "1000"},
-		{"same time, same text", true,
-			[]api.LogLine{line("a", 1, "x"), line("a", 1, "x")},
-			[]api.LogLine{line("a", 1, "x"), line("a", 1, "x"), line("a", 1, "x")},
-			[]string{"x", "x", "x"}, "1000"},
-		{"older than the stream", true, []api.LogLine{line("a", 1, "1")}, []api.LogLine{old, line("a", 2, "2")}, []string{"1", "2"}, "1000"},
-		{"without time", true, []api.LogLine{raw("1")}, []api.LogLine{raw("2")}, []string{"1", "2"}, "0"},
-		{"not following", false,
-			[]api.LogLine{raw("1"), line("a", 1, "1")},
-			[]api.LogLine{raw("1"), raw("2"), line("a", 1, "1"), line("a", 2, "2")},
-			[]string{"1", "1", "2", "2"}, "7"},
-		{"a clock set back", true, []api.LogLine{line("a", 5, "5")},
-			[]api.LogLine{line("a", 5, "5"), line("a", 6, "6"), line("a", 1, "1")}, []string{"5", "6", "1"}, "1000"},
+		{"positions", api.LogQuery{N: 7, Follow: true},
+			[]api.LogLine{line("a", "1", "1"), line("a", "2", "2"), line("b", "b", "1")},
+			[]api.LogLine{line("a", "3", "3"), line("b", "b", "2")},
+			[]string{"1", "2", "b", "3", "b"}, url.Values{"n": {"1000"}, "after": {"a:2", "b:1"}}},
+		{"older than the stream", api.LogQuery{N: 7, Follow: true}, []api.LogLine{line("a", "1", "1")},
+			[]api.LogLine{old, line("a", "2", "2")}, []string{"1", "2"}, url.Values{"n": {"1000"}, "after": {"a:1"}}},
+		{"all of it", api.LogQuery{N: -1, Follow: true}, []api.LogLine{line("a", "1", "1")},
+			[]api.LogLine{old, line("a", "2", "2")}, []string{"1", "of last year", "2"}, url.Values{"n": {"-1"}, "after": {"a:1"}}},
+		{"without time", api.LogQuery{N: 7, Follow: true}, []api.LogLine{raw("1", "5")}, []api.LogLine{raw("1", "6")},
+			[]string{"1", "1"}, url.Values{"n": {"1000"}, "after": {"raw:5"}}},
+		{"lines of stay's own", api.LogQuery{N: 7, Follow: true}, []api.LogLine{line("a", "1", "1"), line("a", "missing", "")},
+			[]api.LogLine{line("a", "2", "2")}, []string{"1", "missing", "2"}, url.Values{"n": {"1000"}, "after": {"a:1"}}},
+		{"not following", api.LogQuery{N: 7, Grep: "x|y", Since: time.Unix(5, 0).UTC()}, []api.LogLine{raw("x", "5")}, []api.LogLine{old, raw("y", "6")},
+			[]string{"x", "of last year", "y"}, url.Values{"n": {"7"}, "after": {"raw:5"}, "grep": {"x|y"}, "since": {"1970-01-01T00:00:05Z"}}},
+		{"a position to begin with", api.LogQuery{After: map[string]string{"a": "4"}}, nil, []api.LogLine{line("a", "5", "5")},
+			[]string{"5"}, url.Values{"n": {"0"}, "after": {"a:4"}}},
 	} {
+		c.q.Targets = []string{"t"}
 		s, cl := run(t, lines(true, c.first...), lines(false, c.second...))
 		var got []string
-		err := cl.Logs(t.Context(), []string{"x"}, 7, c.follow, func(l api.LogLine) error { got = append(got, l.Text); return nil })
+		err := cl.Logs(t.Context(), c.q, func(l api.LogLine) error { got = append(got, l.Text); return nil })
 		asked := s.questions()
-		if err != nil || !slices.Equal(got, c.want) || len(asked) != 2 || !strings.Contains(asked[0], "&n=7&name=x") ||
-			!strings.HasSuffix(asked[1], "&n="+c.n+"&name=x") && !strings.Contains(asked[1], "&n="+c.n+"&") {
-			t.Errorf("%s: %q, %v; want %q; asked %q", c.name, got, err, c.want, asked)
+		if err != nil || !slices.Equal(got, c.want) || len(asked) != 2 {
+			t.Fatalf("%s: %q, %v; want %q; asked %q", c.name, got, err, c.want, asked)
+		}
+		_, text, _ := strings.Cut(strings.Fields(asked[1])[1], "?")
+		again, err := url.ParseQuery(text)
+		slices.Sort(again["after"])
+		c.again["name"], c.again["follow"] = []string{"t"}, []string{"0"}
+		if c.q.Follow {
+			c.again.Set("follow", "1")
+		}
+		if err != nil || !maps.EqualFunc(again, c.again, slices.Equal) {
+			t.Errorf("%s: asked again for %v, want %v", c.name, again, c.again)
+		}
+		if len(c.q.After) > 1 || c.q.After["a"] != "" && c.q.After["a"] != "4" {
+			t.Errorf("%s: the caller's positions became %v", c.name, c.q.After)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"example.com/stay/internal/capture"
 	"example.com/stay/internal/engine"
 	"example.com/stay/internal/spec"
 )
@@ -146,33 +145,4 @@ func zone(name string) (*time.Location, error) {
 		return time.Local, nil
 	}
 	return time.LoadLocation(name)
-}
-
-// logsMain prints log files of a daemon that does not run.
-func logsMain(args []string) int {
-	flags := flag.NewFlagSet("logs", flag.ExitOnError)
-	dir := flags.String("dir", "", "the log directory")
-	n := flags.Int("n", 10, "lines of each; -1 is all")
-	_ = flags.Parse(args)
-	names := flags.Args()
-	if len(names) == 0 {
-		all, err := capture.Names(*dir)
-		if err != nil {
-			return refuse(err, ownerHint(err))
-		}
-		names = all
-	}
-	for _, name := range names {
-		lines, err := capture.Tail(*dir, name, *n)
-		if err != nil {
-			return refuse(err, ownerHint(err))
-		}
-		for _, l := range lines {
-			if len(names) > 1 {
-				fmt.Printf("%s | ", l.Name)
-			}
-			fmt.Println(l.Text)
-		}
-	}
-	return 0
 }

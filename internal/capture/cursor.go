@@ -12,6 +12,8 @@ type cursor struct {
 	file    *logFile // of number; nil: not open
 	newline bool     // the line before off was told unfinished: a newline at off belongs to it
 	active  bool     // something was read in this pass
+	id      ident    // of file
+	choice  chooser
 }
 
 func (c *cursor) shut() {
@@ -54,6 +56,7 @@ func (f *follower) drain(c *cursor) error {
 				continue
 			}
 			c.file = file
+			c.id, _ = file.ident() // without it, a reader that is cut off goes on by time
 		}
 		more, err := f.read(c, at)
 		if err != nil || !more {
@@ -125,8 +128,17 @@ func (f *follower) scan(c *cursor, end int64, final bool) (int64, error) {
 			from++
 		}
 	}
+	at := from
 	next, err := scan(c.file, from, end, final, f.block, func(b []byte) error {
-		return f.emit(parseLine(c.sink.name, b))
+		l := parseLine(c.sink.name, b)
+		if at += int64(len(b)); at < end && len(b) < len(f.block) {
+			at++ // its newline
+		}
+		if !c.choice.fits(l) {
+			return nil
+		}
+		l.Pos = positionOf(c.id, at, l)
+		return f.emit(l)
 	})
 	c.newline = err == nil && next == end && final
 	return next, err

@@ -14,14 +14,14 @@ var (
 	errLost   = errors.New("the file was deleted before it could be read")
 )
 
-// Follow calls emit with the last n lines (n < 0: all) of each name, then with each new line as it comes, in the order of
+// Follow calls emit with the lines of the past that q chooses, merged by time, then with each new line that fits, in the order of
 // each name's log, also of names that appear later: names is asked again after Changed and when a stream starts. A
 // name whose stream started while Follow was under way is followed from there. An unfinished line is told when it is
 // finished or its process's output is at its end. Follow returns what emit returned, or ctx's error, or nil after Close when
 // all that was written before is told. emit may take as long as it likes.
-func (s *Store) Follow(ctx context.Context, names func() []string, n int, emit func(Line) error) error {
+func (s *Store) Follow(ctx context.Context, names func() []string, q Query, emit func(Line) error) error {
 	f := &follower{
-		store: s, n: n, emit: emit, bell: make(chan struct{}, 1), block: make([]byte, pageSize),
+		store: s, q: q, emit: emit, bell: make(chan struct{}, 1), block: make([]byte, pageSize),
 		changed: true, first: true, starts: map[string]start{}, cursors: map[string]*cursor{},
 	}
 	s.mu.Lock()
@@ -50,7 +50,7 @@ func (s *Store) Follow(ctx context.Context, names func() []string, n int, emit f
 // A follower is one call of Follow.
 type follower struct {
 	store *Store
-	n     int
+	q     Query
 	emit  func(Line) error
 	bell  chan struct{} // one token: there may be something new
 
@@ -148,6 +148,12 @@ func (f *follower) pass(ctx context.Context, names func() []string) error {
 func (f *follower) refresh(ctx context.Context, names []string) error {
 	wanted := make(map[string]bool, len(names))
 	var order []*cursor
+	var list []*past
+	defer func() {
+		for _, p := range list {
+			p.close()
+		}
+	}()
 	for _, name := range names {
 		if wanted[name] {
 			continue
@@ -156,13 +162,21 @@ func (f *follower) refresh(ctx context.Context, names []string) error {
 		c := f.cursors[name]
 		if c == nil {
 			var err error
-			if c, err = f.begin(ctx, name); err != nil {
+			var p *past
+			c, p, err = f.begin(ctx, name)
+			if p != nil {
+				list = append(list, p)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if c != nil {
 			order = append(order, c)
 		}
+	}
+	if err := merge(ctx, list, f.emit); err != nil {
+		return err
 	}
 	for name, c := range f.cursors {
 		if !wanted[name] {
@@ -177,13 +191,13 @@ func (f *follower) refresh(ctx context.Context, names []string) error {
 	return nil
 }
 
-// begin follows one more name: from where its stream started, or with its last lines first.
-func (f *follower) begin(ctx context.Context, name string) (*cursor, error) {
+// begin follows one more name: from where its stream started, or with lines of its past first.
+func (f *follower) begin(ctx context.Context, name string) (*cursor, *past, error) {
 	k, err := f.store.hold(name)
 	if err != nil {
-		return nil, nil // closed: Follow is about to end
+		return nil, nil, nil // closed: Follow is about to end
 	}
-	c := &cursor{sink: k}
+	c := &cursor{sink: k, choice: chooser{q: &f.q, time: f.store.now()}}
 	f.cursors[name] = c
 	at := k.attach(f)
 	f.mu.Lock()
@@ -191,18 +205,25 @@ func (f *follower) begin(ctx context.Context, name string) (*cursor, error) {
 	f.mu.Unlock()
 	if started && !f.first {
 		c.number, c.off = from.at.number, from.at.end
-		return c, nil
+		return c, nil, nil
 	}
-	return c, f.beginWithTail(ctx, c, at)
+	p, err := f.beginWithPast(ctx, c, at)
+	return c, p, err
 }
 
-// beginWithTail waits while the files of a name change their names.
-func (f *follower) beginWithTail(ctx context.Context, c *cursor, at place) error {
+// beginWithPast waits while the files of a name change their names.
+func (f *follower) beginWithPast(ctx context.Context, c *cursor, at place) (*past, error) {
 	defer f.wake() // the token taken here may have been about something else
 	for {
-		err := f.tail(c, at)
+		p, err := f.past(c, at)
+		if err == nil {
+			return p, nil
+		}
+		if p != nil {
+			p.close()
+		}
 		if err != errMoving {
-			return err
+			return nil, f.gap(c, err)
 		}
 		if at = c.sink.place(); !at.rotating {
 			continue
@@ -210,23 +231,21 @@ func (f *follower) beginWithTail(ctx context.Context, c *cursor, at place) error
 		select {
 		case <-f.bell: // the end of the rotation rings
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 }
 
-// tail tells the last lines before at, and leaves c there, or at the beginning of the line that is unfinished there.
-func (f *follower) tail(c *cursor, at place) error {
+// past finds the lines before at that are wanted, and leaves c there, or at the beginning of the line that is unfinished there.
+func (f *follower) past(c *cursor, at place) (*past, error) {
 	c.number, c.off, c.newline = at.number, at.end, true
-	if f.n == 0 && !at.partial {
-		return nil
+	_, goesOn := f.q.After[c.sink.name]
+	if f.q.N == 0 && !at.partial && !goesOn {
+		return nil, nil
 	}
-	h := history{dir: at.home.dir, name: at.home.name, block: f.block}
-	defer h.close()
+	p := &past{name: c.sink.name, h: history{dir: at.home.dir, name: at.home.name, block: f.block}}
 	file, err := c.sink.reader(at.number)
 	switch {
-	case err == errMoving:
-		return err
 	case err == nil:
 		end := at.end
 		if at.partial {
@@ -234,19 +253,18 @@ func (f *follower) tail(c *cursor, at place) error {
 				end = at.end
 			}
 		}
-		h.begin(file, end)
+		p.h.begin(file, end)
 		c.off = end
 	case err != errLost:
-		return f.gap(c, err)
+		return p, err
 	}
-	if err := h.reach(f.n); err != nil {
-		return f.gap(c, err)
+	if err := p.choose(&f.q); err != nil {
+		return p, err
 	}
 	if file == nil && c.sink.place().number != at.number {
-		return errMoving // what was found may be newer than what is followed
+		return p, errMoving // what was found may be newer than what is followed
 	}
-	_, err = h.replay(true, func(b []byte) error { return f.emit(parseLine(c.sink.name, b)) })
-	return err
+	return p, nil
 }
 
 // gap tells that something could not be read.

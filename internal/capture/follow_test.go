@@ -25,7 +25,7 @@ func follow(t *testing.T, s *Store, names func() []string, n int) *reader {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &reader{t: t, lines: make(chan Line), done: make(chan error, 1), cancel: cancel}
 	go func() {
-		r.done <- s.Follow(ctx, names, n, func(l Line) error {
+		r.done <- s.Follow(ctx, names, Query{N: n}, func(l Line) error {
 			select {
 			case r.lines <- l:
 				return nil
@@ -170,7 +170,7 @@ func TestFollowersSeeEachLineOnceOverRotation(t *testing.T) {
 	for range followers {
 		all.Go(func() {
 			want, stop := 0, errors.New("enough")
-			err := s.Follow(t.Context(), only("web"), -1, func(l Line) error {
+			err := s.Follow(t.Context(), only("web"), Query{N: -1}, func(l Line) error {
 				if l.Text != fmt.Sprintf("line %d", want) {
 					return fmt.Errorf("got %q, want number %d", l.Text, want)
 				}
@@ -242,7 +242,7 @@ func TestFollowSaysWhatItMissed(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Follow(ctx, only("web"), 0, func(l Line) error {
+		done <- s.Follow(ctx, only("web"), Query{N: 0}, func(l Line) error {
 			got = append(got, l.Text)
 			entered <- true
 			<-gate
@@ -306,7 +306,7 @@ func TestFollowEnds(t *testing.T) {
 		s, _ := newStore(t)
 		put(t, s, "web.log", "a\nb\n")
 		enough := errors.New("enough")
-		if err := s.Follow(t.Context(), only("web"), -1, func(Line) error { return enough }); err != enough {
+		if err := s.Follow(t.Context(), only("web"), Query{N: -1}, func(Line) error { return enough }); err != enough {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -326,7 +326,7 @@ func TestFollowEnds(t *testing.T) {
 	t.Run("after close", func(t *testing.T) {
 		s, _ := newStore(t)
 		s.Close()
-		if err := s.Follow(t.Context(), only("web"), 0, func(Line) error { return nil }); err != nil {
+		if err := s.Follow(t.Context(), only("web"), Query{N: 0}, func(Line) error { return nil }); err != nil {
 			t.Errorf("got %v", err)
 		}
 	})

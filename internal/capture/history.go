@@ -14,6 +14,7 @@ type Line struct {
 	Name string
 	Time time.Time // zero for a raw line
 	Text string    // without the newline
+	Pos  Position  // where it ends; only Past and Follow know, and not of lines of their own
 }
 
 // Tail returns the last n lines of name, of rotated files too, oldest first; n < 0 asks for all. The last one may be

@@ -72,7 +72,7 @@ func TestAnotherFile(t *testing.T) {
 	told := make(chan string)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go s.Follow(ctx, func() []string { return []string{"web"} }, -1, func(l Line) error {
+	go s.Follow(ctx, func() []string { return []string{"web"} }, Query{N: -1}, func(l Line) error {
 		told <- l.Text
 		return nil
 	})

@@ -42,7 +42,7 @@ func TestRotationWhileFilesAreCompressed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	told := make(chan error, 1)
 	go func() {
-		told <- s.Follow(ctx, func() []string { return []string{"web"} }, -1, func(l Line) error {
+		told <- s.Follow(ctx, func() []string { return []string{"web"} }, Query{N: -1}, func(l Line) error {
 			if followed = append(followed, l); len(followed) == lines {
 				cancel()
 			}
@@ -108,7 +108,7 @@ func TestFollowerThatIsBehindReadsCompressedFiles(t *testing.T) {
 	begun, goOn := make(chan bool), make(chan bool)
 	told := make(chan error, 1)
 	go func() {
-		told <- s.Follow(ctx, func() []string { return []string{"web"} }, -1, func(l Line) error {
+		told <- s.Follow(ctx, func() []string { return []string{"web"} }, Query{N: -1}, func(l Line) error {
 			if len(got) == 0 {
 				close(begun)
 				<-goOn

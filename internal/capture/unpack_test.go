@@ -136,7 +136,7 @@ func TestDamagedFilesGiveWhatCanBeRead(t *testing.T) {
 			}
 			var followed []string
 			stop := errors.New("enough")
-			err = s.Follow(context.Background(), func() []string { return []string{"web"} }, -1, func(l Line) error {
+			err = s.Follow(context.Background(), func() []string { return []string{"web"} }, Query{N: -1}, func(l Line) error {
 				if followed = append(followed, l.Text); l.Text == "newest" {
 					return stop
 				}

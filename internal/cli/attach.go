@@ -50,7 +50,9 @@ func (a *app) attach(c *client.Client, att attachment) (farewell, error) {
 	p := newPrinter(a.ui, list)
 	written, over := make(chan struct{}, 1), make(chan struct{})
 	ended := make(chan error, 2)
-	go func() { ended <- c.Logs(ctx, att.targets, att.lines, true, att.printLine(p, written)) }()
+	go func() {
+		ended <- c.Logs(ctx, api.LogQuery{Targets: att.targets, N: att.lines, Follow: true}, att.printLine(p, written))
+	}()
 	go func() { ended <- c.Events(ctx, att.since, true, att.printEvent(p, over)) }()
 	done := make(chan error, 4)
 	for presses := 0; ; {

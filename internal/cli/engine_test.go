@@ -241,9 +241,14 @@ func (e *fakeEngine) Events(ctx context.Context, f api.EventFilter, emit func(ap
 	})
 }
 
-func (e *fakeEngine) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {
-	e.note("logs %q %d %t", targets, n, follow)
-	return e.follow(ctx, 0, follow, func() int { return len(e.logs) }, func(i int) error {
+func (e *fakeEngine) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error {
+	text := fmt.Sprintf("logs %q %d %t", q.Targets, q.N, q.Follow)
+	if !q.Since.IsZero() || !q.Until.IsZero() || q.Grep != "" {
+		text += fmt.Sprintf(" %d to %d %q", q.Since.Unix(), q.Until.Unix(), q.Grep)
+	}
+	e.note("%s", text)
+	targets := q.Targets
+	return e.follow(ctx, 0, q.Follow, func() int { return len(e.logs) }, func(i int) error {
 		e.mu.Lock()
 		l := e.logs[i]
 		e.mu.Unlock()

@@ -149,7 +149,10 @@ func deedRow(e api.Event) row {
 }
 
 // sinceTime reads how far back somebody wants to look.
-func sinceTime(text string, now time.Time) (time.Time, error) {
+func sinceTime(text string, now time.Time) (time.Time, error) { return timeOf("since", text, now) }
+
+// timeOf reads the time in a flag; a time of day is the last one there was.
+func timeOf(flag, text string, now time.Time) (time.Time, error) {
 	switch text {
 	case "":
 		return time.Time{}, nil
@@ -173,8 +176,18 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, &refusal{code: exitUsage, message: fmt.Sprintf("--since %q is no time", text),
-		hint: "say 30m, 12h, 7d, today, or 2026-01-02T15:04:05Z"}
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			y, m, d := now.Date()
+			at := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+			if at.After(now) {
+				at = time.Date(y, m, d-1, t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+			}
+			return at, nil
+		}
+	}
+	return time.Time{}, &refusal{code: exitUsage, message: fmt.Sprintf("--%s %q is no time", flag, text),
+		hint: "say 30m, 12h, 7d, today, 14:03, or 2026-01-02T15:04:05Z"}
 }
 
 // A countValue is a flag that counts lines, and refuses in one voice.

@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,50 +21,102 @@ import (
 // defaultLines is how many lines of each instance `logs` shows.
 const defaultLines = 100
 
+// A logChoice is what `logs` was asked for.
+type logChoice struct {
+	api.LogQuery
+	since, until string
+	json         bool
+}
+
 func (a *app) logsCommand() *cobra.Command {
-	var follow bool
-	n := defaultLines
+	var l logChoice
+	l.N = defaultLines
 	cmd := &cobra.Command{
-		Use: "logs [-f] [-n N] [SERVICE…]", Short: "Show what services wrote; also when the daemon is down",
-		Args: noEmpty, ValidArgsFunction: a.completeNames,
+		Use: "logs [-f] [-n N] [--since T] [--grep RE] [SERVICE…]", Short: "Show what services wrote; also when the daemon is down",
+		Example:           "  stay logs -f web db\n  stay logs --since 10m --grep 'timeout|refused'\n  stay logs --since 14:03 --until 14:05 --json",
+		ValidArgsFunction: a.completeNames,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := l.read(a.now()); err != nil {
+				return err
+			}
+			return noEmpty(cmd, args)
+		},
 	}
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		l.Targets = args
+		if !cmd.Flags().Changed("lines") && (l.since != "" || l.until != "" || l.Grep != "") {
+			l.N = -1
+		}
 		c, err := a.connect()
 		if err == nil {
-			err = a.logs(c, args, n, follow)
+			err = a.logs(c, l)
 		}
-		if !isGone(err) || follow {
+		if !isGone(err) || l.Follow {
 			return err
 		}
-		return a.logsOfFiles(err, args, n)
+		return a.logsOfFiles(err, l)
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is written from now on")
-	cmd.Flags().VarP(&countValue{&n}, "lines", "n", "how many lines of each instance; -1 is all")
+	cmd.Flags().BoolVarP(&l.Follow, "follow", "f", false, "go on with what is written from now on")
+	cmd.Flags().VarP(&countValue{&l.N}, "lines", "n", "how many of each instance, the last ones; -1 is all, as with --since, --until and --grep")
+	cmd.Flags().StringVar(&l.since, "since", "", "how far back: 10m, 7d, today, 14:03, 2026-11-21 14:03, or a time as 2026-01-02T15:04:05Z")
+	cmd.Flags().StringVar(&l.until, "until", "", "up to when; as --since")
+	cmd.Flags().StringVar(&l.Grep, "grep", "", "only lines that match this regular expression (RE2)")
+	cmd.Flags().BoolVar(&l.json, "json", false, "print one JSON object per line")
 	return cmd
 }
 
+// read checks the flags and makes times of texts.
+func (l *logChoice) read(now time.Time) (err error) {
+	if l.Since, err = timeOf("since", l.since, now); err != nil {
+		return err
+	}
+	if l.Until, err = timeOf("until", l.until, now); err != nil {
+		return err
+	}
+	if l.Follow && l.until != "" {
+		return &refusal{code: exitUsage, message: "--until is of the past, --follow of what is to come", hint: "leave one of them out"}
+	}
+	if _, err := regexp.Compile(l.Grep); err != nil {
+		return &refusal{code: exitUsage, message: fmt.Sprintf("--grep %q is no regular expression: %v", l.Grep, err),
+			hint: "put a \\ before characters that are meant as they are: . * + ? ( ) [ ] { } | ^ $"}
+	}
+	return nil
+}
+
 // logs prints lines of a running daemon, with names where there is more than one instance.
-func (a *app) logs(c *client.Client, targets []string, n int, follow bool) error {
-	ctx := context.Background()
-	list, err := statusOf(ctx, c, targets)
+func (a *app) logs(c *client.Client, l logChoice) error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	list, err := statusOf(ctx, c, l.Targets)
 	if err != nil {
 		return err
 	}
 	p := newPrinter(a.ui, list)
-	err = c.Logs(ctx, targets, n, follow, func(l api.LogLine) error {
-		if len(targets) == 1 && len(list) == 1 {
-			return a.ui.print("%s\n", a.ui.cleanLine(l.Text))
-		}
-		return p.line(l.Name, l.Text)
-	})
+	err = c.Logs(ctx, l.LogQuery, a.logPrinter(p, l.json, len(l.Targets) == 1 && len(list) == 1))
 	if p.lost() || isClosed(err) {
 		return nil // whoever read it has gone
+	}
+	if err == nil && l.Follow {
+		a.ui.note("the daemon has ended, and nothing more will be written")
 	}
 	return err
 }
 
-// logsOfFiles has stayd print log files: there is no daemon to ask.
-func (a *app) logsOfFiles(gone error, names []string, n int) error {
+// logPrinter prints lines, alone without a name.
+func (a *app) logPrinter(p *printer, asJSON, alone bool) func(api.LogLine) error {
+	return func(l api.LogLine) error {
+		switch {
+		case asJSON:
+			return a.ui.print("%s\n", oneLine(l))
+		case alone:
+			return a.ui.print("%s\n", a.ui.cleanLine(l.Text))
+		}
+		return p.line(l.Name, l.Text)
+	}
+}
+
+// logsOfFiles has stayd read log files: there is no daemon to ask.
+func (a *app) logsOfFiles(gone error, l logChoice) error {
 	dir := a.logDir(gone)
 	if dir == "" {
 		return gone
@@ -71,8 +126,20 @@ func (a *app) logsOfFiles(gone error, names []string, n int) error {
 		return err
 	}
 	a.ui.note("no daemon runs: these are the files in %q", dir)
-	args := append([]string{"logs", "--dir", dir, "-n", strconv.Itoa(n), "--"}, names...)
-	cmd := exec.Command(stayd, args...)
+	args := []string{"logs", "--dir", dir, "-n", strconv.Itoa(l.N)}
+	if !l.Since.IsZero() {
+		args = append(args, "--since", l.Since.Format(time.RFC3339Nano))
+	}
+	if !l.Until.IsZero() {
+		args = append(args, "--until", l.Until.Format(time.RFC3339Nano))
+	}
+	if l.Grep != "" {
+		args = append(args, "--grep", l.Grep)
+	}
+	if l.json {
+		args = append(args, "--json")
+	}
+	cmd := exec.Command(stayd, append(append(args, "--"), l.Targets...)...)
 	cmd.Stdout, cmd.Stderr = a.ui.out, a.ui.err
 	err = cmd.Run()
 	var exit *exec.ExitError

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/stay/api"
 )
@@ -120,5 +121,64 @@ func TestIsDir(t *testing.T) {
 	}
 	if !isDir(filepath.Join(closed, "log")) {
 		t.Error("what cannot be seen is taken for absent")
+	}
+}
+
+// TestLogsChoice: flags become what the daemon is asked, in its terms.
+func TestLogsChoice(t *testing.T) {
+	e := three()
+	e.logs = []api.LogLine{{Name: "db", Text: "one", Pos: "1-2-3-4"}}
+	socket := serve(t, e)
+	for _, c := range []struct{ args, asked string }{
+		{"logs --grep a.b db", `logs ["db"] -1 false -62135596800 to -62135596800 "a.b"`},
+		{"logs --grep a.b -n 3 db", `logs ["db"] 3 false -62135596800 to -62135596800 "a.b"`},
+		{"logs --since 1970-01-01T00:00:05Z --until 1970-01-01T00:00:09Z db", `logs ["db"] -1 false 5 to 9 ""`},
+	} {
+		code, out, err := run(t, append([]string{"--socket", socket}, strings.Fields(c.args)...)...)
+		asked := e.questions()
+		if code != 0 || out != "one\n" || err != "" || asked[len(asked)-1] != c.asked {
+			t.Errorf("stay %s: %d %q %q, asked %q; want %q", c.args, code, out, err, asked[len(asked)-1], c.asked)
+		}
+	}
+	if _, out, _ := run(t, "--socket", socket, "logs", "--json", "db"); out != `{"name":"db","text":"one","pos":"1-2-3-4"}`+"\n" {
+		t.Errorf("--json: %s", out)
+	}
+}
+
+func TestLogsMistakes(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"logs --grep (", "stay: --grep \"(\" is no regular expression: error parsing regexp: missing closing ): `(`\n"},
+		{"logs --since soon", `stay: --since "soon" is no time` + "\n"},
+		{"logs --until 25:00", `stay: --until "25:00" is no time` + "\n"},
+		{"logs -f --until 14:03", "stay: --until is of the past, --follow of what is to come\n"},
+	} {
+		code, out, err := run(t, strings.Fields(c.args)...)
+		if code != 2 || out != "" || !strings.HasPrefix(err, c.want) || strings.Count(err, "\n") != 2 {
+			t.Errorf("stay %s: %d %q %q; want 2 %q and a hint", c.args, code, out, err, c.want)
+		}
+	}
+}
+
+// TestTimeOf: a time of day is the last one there was.
+func TestTimeOf(t *testing.T) {
+	now := time.Date(2026, 11, 21, 14, 30, 0, 0, time.FixedZone("x", 3600))
+	for text, want := range map[string]string{
+		"10m": "2026-11-21T14:20:00+01:00", "2d": "2026-11-19T14:30:00+01:00", "14:03": "2026-11-21T14:03:00+01:00",
+		"14:31": "2026-11-20T14:31:00+01:00", "14:29:59": "2026-11-21T14:29:59+01:00", "2026-11-21 14:03": "2026-11-21T14:03:00+01:00",
+		"2026-11-21T14:03:04.5Z": "2026-11-21T14:03:04.5Z", "today": "2026-11-21T00:00:00+01:00",
+	} {
+		if got, err := timeOf("since", text, now); err != nil || got.Format(time.RFC3339Nano) != want {
+			t.Errorf("%s is %v (%v), want %s", text, got, err, want)
+		}
+	}
+}
+
+// TestLogsOfFilesChoice: what is asked of the daemon is asked of stayd where none runs.
+func TestLogsOfFilesChoice(t *testing.T) {
+	y := newYard(t, "web")
+	code, _, err := run(t, "logs", "--since", "1970-01-01T00:00:05Z", "--until", "1970-01-01T00:00:09Z", "--grep", "x", "--json", "web")
+	calls := y.calls(t)
+	if want := "logs --dir " + y.report.LogDir + " -n -1 --since 1970-01-01T00:00:05Z --until 1970-01-01T00:00:09Z --grep x --json -- web"; code != 0 || calls[len(calls)-1] != want {
+		t.Errorf("%d %q, called %q", code, err, calls)
 	}
 }

@@ -38,7 +38,7 @@ func TestUsage(t *testing.T) {
 		{"why", "stay: why needs one service\n  stay why SERVICE; stay history shows what ended\n"},
 		{"why a b", "stay: why needs one service\n  stay why SERVICE; stay history shows what ended\n"},
 		{"history a b", "stay: history takes one service\n  stay history SERVICE\n"},
-		{"history --since soon", "stay: --since \"soon\" is no time\n  say 30m, 12h, 7d, today, or 2026-01-02T15:04:05Z\n"},
+		{"history --since soon", "stay: --since \"soon\" is no time\n  say 30m, 12h, 7d, today, 14:03, or 2026-01-02T15:04:05Z\n"},
 		{"logs -n x", "stay: invalid argument \"x\" for \"-n, --lines\" flag: say a whole number; -1 is all\n  stay logs --help\n"},
 		{"show", "stay: show needs one service\n  stay show SERVICE\n"},
 		{"show a b", "stay: show needs one service\n  stay show SERVICE\n"},

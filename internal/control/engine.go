@@ -28,9 +28,9 @@ type Engine interface {
 	// Events calls emit with each event that f chooses, as far back as the journal goes, then, with Follow, with each new one
 	// until ctx ends or emit fails. A reader that is too slow gets an event of kind "gap".
 	Events(ctx context.Context, f api.EventFilter, emit func(api.Event) error) error
-	// Logs calls emit with the last n lines (n < 0: all that is kept) of each instance that target names, then, if follow,
-	// with each new line, also of instances that appear later, until ctx ends or emit fails.
-	Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error
+	// Logs calls emit with the lines of the past that q chooses, merged by time, then, with Follow, with each new one that fits,
+	// also of instances that appear later, until ctx ends or emit fails.
+	Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error
 	// Pulses returns every sign of life of what target names ("" or "all": all there are, entries of old tables that are
 	// nobody's included), sorted by instance.
 	Pulses(ctx context.Context, target string) ([]api.PulseSlot, error)

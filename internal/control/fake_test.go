@@ -24,7 +24,7 @@ type fake struct {
 	status func(context.Context, string) ([]api.Instance, error)
 	do     func(context.Context, api.Command) (api.Result, error)
 	events func(context.Context, api.EventFilter, func(api.Event) error) error
-	logs   func(context.Context, []string, int, bool, func(api.LogLine) error) error
+	logs   func(context.Context, api.LogQuery, func(api.LogLine) error) error
 }
 
 func (f *fake) note(format string, args ...any) {
@@ -109,10 +109,14 @@ func chosen(f api.EventFilter) (text string) {
 	return text
 }
 
-func (f *fake) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {
-	f.note("logs %q %d %t", targets, n, follow)
+func (f *fake) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error {
+	text := fmt.Sprintf("logs %q %d %t", q.Targets, q.N, q.Follow)
+	if !q.Since.IsZero() || !q.Until.IsZero() || q.Grep != "" || q.After != nil {
+		text += fmt.Sprintf(" %d to %d %q %v", q.Since.Unix(), q.Until.Unix(), q.Grep, q.After)
+	}
+	f.note("%s", text)
 	if f.logs != nil {
-		return f.logs(ctx, targets, n, follow, emit)
+		return f.logs(ctx, q, emit)
 	}
 	return nil
 }

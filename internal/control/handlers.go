@@ -136,19 +136,34 @@ func getEvents(e Engine, q *request) error {
 }
 
 func getLogs(e Engine, q *request) error {
-	n, err := q.integer("n", defaultLines)
-	if err != nil {
-		return err
-	}
-	follow, err := q.flag("follow", false)
-	if err != nil {
-		return err
-	}
-	names := q.params["name"]
+	l := api.LogQuery{Targets: q.params["name"], Grep: q.params.Get("grep")}
 	if name := q.PathValue("name"); name != "" {
-		names = []string{name}
+		l.Targets = []string{name}
 	}
-	return q.stream(e.Logs(q.Context(), names, n, follow, func(l api.LogLine) error { return q.line(l) }))
+	var err error
+	if l.N, err = q.integer("n", defaultLines); err != nil {
+		return err
+	}
+	if l.Follow, err = q.flag("follow", false); err != nil {
+		return err
+	}
+	if l.Since, err = q.moment("since"); err != nil {
+		return err
+	}
+	if l.Until, err = q.moment("until"); err != nil {
+		return err
+	}
+	for _, after := range q.params["after"] {
+		name, pos, found := strings.Cut(after, ":")
+		if !found {
+			return badRequest("after=%s: say the name of an instance, a colon, and the pos of its line", after)
+		}
+		if l.After == nil {
+			l.After = map[string]string{}
+		}
+		l.After[name] = pos
+	}
+	return q.stream(e.Logs(q.Context(), l, func(line api.LogLine) error { return q.line(line) }))
 }
 
 func getPulses(e Engine, q *request) error {

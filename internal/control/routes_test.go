@@ -56,6 +56,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/v1/incidents/..%2Fx", "", 200, `incident "../x"`, ``},
 		{"GET", "/v1/incidents/nix", "", 404, `incident "nix"`, `there is no incident`},
 		{"POST", "/v1/services/web.2/mute", "", 200, `do {Target:web.2 Verb:mute Signal: For: NoWait:false Gen:0 Instances:0}`, ``},
+		{"GET", "/v1/logs?n=2&since=1970-01-01T00:00:05Z&until=1970-01-01T00:00:09Z&grep=a.b&after=web.2:1-2", "", 200,
+			`logs [] 2 false 5 to 9 "a.b" map[web.2:1-2]`, ``},
 		{"GET", "/v1/logs/web.2?n=3", "", 200, `logs ["web.2"] 3 false`, ``},
 	} {
 		status, answer := s.ask(t, c.method, c.path, c.body)
@@ -103,6 +105,9 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/v1/pulses?n=1", "", 400, `unknown parameter`},
 		{"GET", "/v1/logs?n=many", "", 400, `n=many`},
 		{"GET", "/v1/logs?follow=x", "", 400, `follow=x`},
+		{"GET", "/v1/logs?since=noon", "", 400, `since=noon`},
+		{"GET", "/v1/logs?until=noon", "", 400, `until=noon`},
+		{"GET", "/v1/logs?after=web", "", 400, `after=web`},
 	} {
 		status, answer := s.ask(t, c.method, c.path, c.body)
 		var e errorBody

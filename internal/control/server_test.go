@@ -87,7 +87,7 @@ func TestPanicBecomesInternal(t *testing.T) {
 
 func TestStreamIsFlushed(t *testing.T) {
 	more := make(chan struct{})
-	f := &fake{logs: func(ctx context.Context, _ []string, _ int, _ bool, emit func(api.LogLine) error) error {
+	f := &fake{logs: func(ctx context.Context, _ api.LogQuery, emit func(api.LogLine) error) error {
 		if err := emit(api.LogLine{Name: "web", Text: "one"}); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func TestStreamErrors(t *testing.T) {
 	gone := &api.Error{Code: "not-found", Message: "it has gone"}
 	f := &fake{
 		events: func(context.Context, api.EventFilter, func(api.Event) error) error { return gone },
-		logs: func(_ context.Context, _ []string, _ int, _ bool, emit func(api.LogLine) error) error {
+		logs: func(_ context.Context, _ api.LogQuery, emit func(api.LogLine) error) error {
 			return errors.Join(emit(api.LogLine{Text: "one"}), gone)
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 
 	"example.com/stay/api"
@@ -11,33 +12,48 @@ import (
 	"example.com/stay/internal/keeper"
 )
 
-// Logs calls emit with the last n lines of each instance that targets name, then, if follow, with each new line.
-func (e *Engine) Logs(ctx context.Context, targets []string, n int, follow bool, emit func(api.LogLine) error) error {
-	names, err := e.names(ctx, targets)
+// Logs calls emit with the lines of the past that q chooses, then, with Follow, with each new one that fits.
+func (e *Engine) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error {
+	chosen, err := query(q)
 	if err != nil {
 		return err
 	}
-	line := func(l capture.Line) error { return emit(api.LogLine{Name: l.Name, Time: l.Time, Text: l.Text}) }
-	if follow {
+	names, err := e.names(ctx, q.Targets)
+	if err != nil {
+		return err
+	}
+	line := func(l capture.Line) error {
+		return emit(api.LogLine{Name: l.Name, Time: l.Time, Text: l.Text, Pos: l.Pos.String()})
+	}
+	if q.Follow {
 		return e.store.Follow(ctx, func() []string {
-			if now, err := e.names(ctx, targets); err == nil {
+			if now, err := e.names(ctx, q.Targets); err == nil {
 				names = now
 			}
 			return names
-		}, n, line)
+		}, chosen, line)
 	}
-	for _, name := range names {
-		lines, err := e.store.Tail(name, n)
-		if err != nil {
-			return refuse("internal", err.Error(), "")
-		}
-		for _, l := range lines {
-			if err := line(l); err != nil {
-				return err
-			}
+	return e.store.Past(ctx, names, chosen, line)
+}
+
+// query is a question of a client as the store has it.
+func query(q api.LogQuery) (capture.Query, error) {
+	c := capture.Query{N: q.N, Since: q.Since, Until: q.Until}
+	var err error
+	if q.Grep != "" {
+		if c.Grep, err = regexp.Compile(q.Grep); err != nil {
+			return c, refuse("bad-request", err.Error(), "the syntax is that of RE2: https://github.com/google/re2/wiki/Syntax")
 		}
 	}
-	return nil
+	for name, text := range q.After {
+		if c.After == nil {
+			c.After = map[string]capture.Position{}
+		}
+		if c.After[name], err = capture.ParsePosition(text); err != nil {
+			return c, refuse("bad-request", err.Error(), "")
+		}
+	}
+	return c, nil
 }
 
 // names are the instances that targets name, each once.

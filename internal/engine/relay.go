@@ -61,7 +61,7 @@ func (e *Engine) relay(starting bool, want func(*spec.Service) bool, emit func(c
 			}
 		})
 		return names
-	}, 0, emit)
+	}, capture.Query{}, emit)
 	if err != nil {
 		e.log.Warn("output is relayed no more", "error", err)
 	}

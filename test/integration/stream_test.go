@@ -78,17 +78,18 @@ func TestEventsOutliveEngines(t *testing.T) {
 	}
 }
 
-// TestLogsOutliveEngines: who follows a log sees every line, once and in order, whatever happens to engines.
+// TestLogsOutliveEngines: who follows a log sees every line, once and in order, whatever happens to engines
+// and however often the files are rotated and compressed.
 func TestLogsOutliveEngines(t *testing.T) {
 	t.Parallel()
-	d := start(t, "[service.web]\ncommand = \"sh -c 'n=0; while :; do n=$((n+1)); echo line $n; done | while read l; do echo $l; sleep .001; done'\"\n")
+	d := start(t, "[service.web]\nlog = { max_size = \"4KB\", keep = 1000 }\ncommand = \"sh -c 'n=0; while :; do n=$((n+1)); echo line $n; done | while read l; do echo $l; sleep .001; done'\"\n")
 	d.running("web", 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	lines := make(chan string, 1<<16)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- d.client.Logs(ctx, []string{"web"}, -1, true, func(l api.LogLine) error {
+		ended <- d.client.Logs(ctx, api.LogQuery{Targets: []string{"web"}, N: -1, Follow: true}, func(l api.LogLine) error {
 			lines <- l.Text
 			return nil
 		})

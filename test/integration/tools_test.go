@@ -137,7 +137,7 @@ func (d *daemon) lines(name string) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var list []string
-	err := d.client.Logs(ctx, []string{name}, -1, false, func(l api.LogLine) error {
+	err := d.client.Logs(ctx, api.LogQuery{Targets: []string{name}, N: -1}, func(l api.LogLine) error {
 		list = append(list, l.Text)
 		return nil
 	})
