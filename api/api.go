@@ -178,6 +178,7 @@ type Upgrade struct {
 	At    time.Time `json:"at"`
 	Over  bool      `json:"over"`            // it is known what came of it
 	GapMS float64   `json:"gap_ms,omitzero"` // for how long no engine was there
+	Went  int       `json:"went,omitzero"`   // processes that went on
 	Error string    `json:"error,omitzero"`  // why everything goes on as before; "" if it was done
 }
 

@@ -42,7 +42,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 		if asJSON {
 			_ = a.ui.print("%s", toJSON(u))
 		} else if u.Error == "" {
-			_ = a.ui.print("upgraded from %s to %s: for %.0f ms no engine was there, and no service noticed\n", u.From, u.To, u.GapMS)
+			_ = a.ui.print("upgraded from %s to %s: for %.0f ms no engine was there; processes that went on and noticed nothing: %d\n", u.From, u.To, u.GapMS, u.Went)
 		}
 		if u.Error != "" {
 			return failed(fmt.Sprintf("upgrade from %s to %s: %s", u.From, u.To, u.Error), "everything goes on as before; stay.log says more")

@@ -38,6 +38,7 @@ type upgradeRecord struct {
 	At    time.Time `json:"at"`
 	Over  bool      `json:"over,omitzero"` // it is known what came of it
 	GapMS float64   `json:"gap_ms,omitzero"`
+	Went  int       `json:"went,omitzero"` // processes that went on
 	Error string    `json:"error,omitzero"`
 }
 
@@ -258,10 +259,11 @@ func (e *Engine) endUpgrade() {
 	case k.Error != "":
 		u.Error = k.Error
 	default:
+		u.Went = e.processes()
 		u.GapMS = ms(max(0, e.now.Sub(unit.Time(k.Began))))
 	}
 	e.saveDaemon()
-	text := fmt.Sprintf("upgraded from %s to %s; %d processes went on", u.From, u.To, e.processes())
+	text := fmt.Sprintf("upgraded from %s to %s; %d processes went on", u.From, u.To, u.Went)
 	if u.Error != "" {
 		text = fmt.Sprintf("the upgrade from %s to %s failed, everything goes on as before: %s", u.From, u.To, u.Error)
 		e.log.Error("upgrade", "error", u.Error)
@@ -281,5 +283,5 @@ func (e *Engine) processes() (n int) {
 
 // shown is the upgrade as clients see it.
 func (u *upgradeRecord) shown() api.Upgrade {
-	return api.Upgrade{ID: u.ID, From: u.From, To: u.To, At: u.At, Over: u.Over, GapMS: u.GapMS, Error: u.Error}
+	return api.Upgrade{ID: u.ID, From: u.From, To: u.To, At: u.At, Over: u.Over, GapMS: u.GapMS, Went: u.Went, Error: u.Error}
 }

@@ -222,7 +222,7 @@ func TestUpgradeOfMany(t *testing.T) {
 	cancel()
 	n := <-asked
 	t.Logf("%d services: no engine for %.0f ms; %d questions meanwhile", instances, u.GapMS, n)
-	if u.Error != "" || u.To != "9.9.9" || n == 0 {
+	if u.Error != "" || u.To != "9.9.9" || n == 0 || u.Went != instances {
 		t.Errorf("%+v, %d questions", u, n)
 	}
 	d.same(before, v.KeeperPid)
@@ -329,5 +329,24 @@ func TestUpgradeTold(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(texts, func(s string) bool { return strings.HasPrefix(s, "upgraded from "+api.Version+" to 9.9.9") }) {
 		data, _ := json.Marshal(texts)
 		t.Errorf("%v, events: %s", err, data)
+	}
+}
+
+// TestUpgradeInForeground: what it says goes where it went, before and after.
+func TestUpgradeInForeground(t *testing.T) {
+	d := prepare(t, "[service.web]\ncommand = \"sleep 1000\"\n")
+	d.up("--foreground")
+	before := d.pids()
+	v, err := d.version()
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := d.inherited(v.KeeperPid)
+	if u := d.upgrade(filepath.Join(binaries, "stayd")); u.Error != "" {
+		t.Fatalf("%+v", u)
+	}
+	d.same(before, v.KeeperPid)
+	if after := d.inherited(v.KeeperPid); after != limits {
+		t.Errorf("the keeper was\n%s\nis\n%s", limits, after)
 	}
 }
