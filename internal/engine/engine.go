@@ -96,6 +96,9 @@ type Engine struct {
 	keeperWatch keeperWatch
 	keeperSince unit.Time // when this keeper took over from one that had died; 0: none had
 
+	short   bool  // descriptors were lost; see cutOff
+	makeWay error // why the next engine is to go on; nil: this one does
+
 	requests chan func()
 	facts    chan fact
 	loop     chan struct{} // closed when the loop has ended
@@ -162,6 +165,9 @@ func (e *Engine) run() error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		if e.makeWay != nil {
+			return e.makeWay
+		}
 		if e.daemon.Mode == goingDown && e.busy == 0 {
 			e.leave()
 		}

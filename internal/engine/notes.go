@@ -19,6 +19,7 @@ func (e *Engine) adoptFiles(in *inst, names []string, fds []int) {
 	if len(fds) < len(names) {
 		e.log.Error("descriptors were cut off on their way: this process may have no more open files", "unit", in.name,
 			"lost", len(names)-len(fds))
+		e.cutOff()
 	}
 	for i, fd := range fds {
 		if i >= len(names) {
