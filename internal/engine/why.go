@@ -133,7 +133,7 @@ func endPhrase(l unit.End) string {
 	case l.Gen == 0:
 		return "never started"
 	case l.Reason == unit.KeeperDeath:
-		how = "ended while its keeper was dead, and how is not known"
+		return "ended while its keeper was dead: how is not known"
 	case l.Signal != 0:
 		how = "killed by signal " + signalName(l.Signal)
 		if l.Core {

@@ -21,6 +21,7 @@ func TestEndPhrase(t *testing.T) {
 		{unit.End{Reason: unit.Signalled, Gen: 1, Signal: 9, Uptime: int64(90 * time.Minute)}, "killed by signal KILL after 1h30m"},
 		{unit.End{Reason: unit.Signalled, Gen: 1, Signal: 11, Core: true}, "killed by signal SEGV (core dumped)"},
 		{unit.End{Reason: unit.Signalled, Gen: 1, Signal: 63}, "killed by signal 63"},
+		{unit.End{Reason: unit.KeeperDeath, Gen: 1, Uptime: int64(time.Second)}, "ended while its keeper was dead: how is not known"},
 		{unit.End{Reason: unit.StartTimeout, Gen: 1, Signal: 15}, "not ready in time"},
 		{unit.End{Reason: unit.SpawnError, Gen: 1, Stage: "chdir", Errno: int(syscall.ENOENT), Text: "/no/such"}, `chdir "/no/such": no such file or directory`},
 	} {

@@ -360,3 +360,17 @@ func TestNoLineIsLostOverBoth(t *testing.T) {
 		}
 	}
 }
+
+// TestBothKilledAfterUpgrade: the program that came last leaves a mirror like the first.
+func TestBothKilledAfterUpgrade(t *testing.T) {
+	d := start(t, "[service.web]\ncommand = \"sleep 1000\"")
+	web := d.running("web", 0)
+	if u := d.upgrade(d.stayd("9.9.9-mirror")); u.Error != "" {
+		t.Fatalf("upgrade %+v", u)
+	}
+	d.killBoth()
+	d.up()
+	if i := d.one("web"); i.Pid != web.Pid || i.State != api.Running || i.Restarts != 0 {
+		t.Errorf("web was %+v, is %+v", web, i)
+	}
+}
