@@ -96,8 +96,9 @@ func (a *app) logs(c *client.Client, l logChoice) error {
 	if p.lost() || isClosed(err) {
 		return nil // whoever read it has gone
 	}
-	if err == nil && l.Follow {
-		a.ui.note("the daemon has ended, and nothing more will be written")
+	if l.Follow && (err == nil || isGone(err)) { // it was there before
+		a.ui.note("the daemon has ended: nothing more is followed")
+		return nil
 	}
 	return err
 }

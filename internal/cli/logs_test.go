@@ -182,3 +182,15 @@ func TestLogsOfFilesChoice(t *testing.T) {
 		t.Errorf("%d %q, called %q", code, err, calls)
 	}
 }
+
+// TestLogsFollowEnds: who follows is told when there is nobody any more who could write.
+func TestLogsFollowEnds(t *testing.T) {
+	e := three()
+	s := begin("--socket", serve(t, e), "logs", "-f", "db")
+	e.write("db", "one")
+	s.out.await(t, "one\n", 1)
+	e.onDown()
+	if code, out, err := s.end(t); code != 0 || out != "one\n" || err != "stay: the daemon has ended: nothing more is followed\n" {
+		t.Errorf("%d %q %q", code, out, err)
+	}
+}
