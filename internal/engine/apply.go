@@ -229,7 +229,7 @@ func (e *Engine) reapLeavers() {
 		}
 		kept := s.insts[:0]
 		for _, in := range s.insts {
-			if in.leaver && in.u.Phase == unit.Idle && in.u.Want == unit.Down && len(in.heldBack) == 0 {
+			if in.leaver && in.u.Phase == unit.Idle && in.u.Want == unit.Down && len(in.heldBack) == 0 && !e.unsaved(in) {
 				left = append(left, in)
 				continue
 			}
@@ -244,6 +244,17 @@ func (e *Engine) reapLeavers() {
 	for _, in := range left {
 		e.forgetInst(in)
 	}
+}
+
+// unsaved says whether there is output of an instance that is not in its log yet, because the disk is full, say. Who is forgotten
+// has no pipes at the keeper any more: should the engine die, it would be lost.
+func (e *Engine) unsaved(in *inst) bool {
+	for _, st := range in.streams {
+		if st.Stalled() > 0 || st.Unread() > 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(e.late, func(o output) bool { return o.in == in })
 }
 
 func (e *Engine) forgetInst(in *inst) {
