@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"maps"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -36,6 +37,13 @@ func (c *Client) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine
 		}
 		return emit(l)
 	})
+}
+
+// Rotate begins a new file of the log of each instance that targets name (none: all); where a line is unfinished, when it ends.
+// An empty log is left as it is.
+func (c *Client) Rotate(ctx context.Context, targets []string) error {
+	var done struct{}
+	return c.ask(ctx, question{method: http.MethodPost, path: "/v1/rotate", query: url.Values{"name": targets}}, &done)
 }
 
 // heard knows how far a stream of lines has come.

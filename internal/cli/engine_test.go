@@ -259,6 +259,11 @@ func (e *fakeEngine) Logs(ctx context.Context, q api.LogQuery, emit func(api.Log
 	})
 }
 
+func (e *fakeEngine) Rotate(_ context.Context, targets []string) error {
+	e.note("rotate %q", targets)
+	return nil
+}
+
 func (e *fakeEngine) Pulses(_ context.Context, target string) ([]api.PulseSlot, error) {
 	e.note("pulses %q", target)
 	if _, err := e.find(target); err != nil {

@@ -25,7 +25,7 @@ const defaultLines = 100
 type logChoice struct {
 	api.LogQuery
 	since, until string
-	json         bool
+	json, rotate bool
 }
 
 func (a *app) logsCommand() *cobra.Command {
@@ -48,10 +48,13 @@ func (a *app) logsCommand() *cobra.Command {
 			l.N = -1
 		}
 		c, err := a.connect()
+		if err == nil && l.rotate {
+			return c.Rotate(context.Background(), args)
+		}
 		if err == nil {
 			err = a.logs(c, l)
 		}
-		if !isGone(err) || l.Follow {
+		if !isGone(err) || l.Follow || l.rotate {
 			return err
 		}
 		return a.logsOfFiles(err, l)
@@ -62,6 +65,7 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&l.until, "until", "", "up to when; as --since")
 	cmd.Flags().StringVar(&l.Grep, "grep", "", "only lines that match this regular expression (RE2)")
 	cmd.Flags().BoolVar(&l.json, "json", false, "print one JSON object per line")
+	cmd.Flags().BoolVar(&l.rotate, "rotate", false, "print nothing, but begin new files")
 	return cmd
 }
 

@@ -140,6 +140,10 @@ func TestLogsChoice(t *testing.T) {
 			t.Errorf("stay %s: %d %q %q, asked %q; want %q", c.args, code, out, err, asked[len(asked)-1], c.asked)
 		}
 	}
+	code, out, err := run(t, "--socket", socket, "logs", "--rotate", "db")
+	if asked := e.questions(); code != 0 || out+err != "" || asked[len(asked)-1] != `rotate ["db"]` {
+		t.Errorf("--rotate: %d %q %q, asked %q", code, out, err, asked[len(asked)-1])
+	}
 	if _, out, _ := run(t, "--socket", socket, "logs", "--json", "db"); out != `{"name":"db","text":"one","pos":"1-2-3-4"}`+"\n" {
 		t.Errorf("--json: %s", out)
 	}

@@ -31,6 +31,8 @@ type Engine interface {
 	// Logs calls emit with the lines of the past that q chooses, merged by time, then, with Follow, with each new one that fits,
 	// also of instances that appear later, until ctx ends or emit fails.
 	Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) error) error
+	// Rotate begins a new file of the log of each instance that targets name (none: all); where a line is unfinished, when it ends.
+	Rotate(ctx context.Context, targets []string) error
 	// Pulses returns every sign of life of what target names ("" or "all": all there are, entries of old tables that are
 	// nobody's included), sorted by instance.
 	Pulses(ctx context.Context, target string) ([]api.PulseSlot, error)

@@ -121,6 +121,11 @@ func (f *fake) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine) 
 	return nil
 }
 
+func (f *fake) Rotate(_ context.Context, targets []string) error {
+	f.note("rotate %q", targets)
+	return nil
+}
+
 func (f *fake) Pulses(_ context.Context, target string) ([]api.PulseSlot, error) {
 	f.note("pulses %q", target)
 	return nil, nil

@@ -166,6 +166,13 @@ func getLogs(e Engine, q *request) error {
 	return q.stream(e.Logs(q.Context(), l, func(line api.LogLine) error { return q.line(line) }))
 }
 
+func postRotate(e Engine, q *request) error {
+	if err := q.empty(); err != nil {
+		return err
+	}
+	return reply(q)(struct{}{}, e.Rotate(q.Context(), q.params["name"]))
+}
+
 func getPulses(e Engine, q *request) error {
 	list, err := e.Pulses(q.Context(), q.params.Get("target"))
 	if list == nil {

@@ -35,6 +35,7 @@ var routes = []route{
 	{"GET", "/v1/events", owner, []string{"since", "follow", "target", "kind"}, getEvents},
 	{"GET", "/v1/logs", owner, []string{"name", "n", "follow", "since", "until", "grep", "after"}, getLogs},
 	{"GET", "/v1/logs/{name}", owner, []string{"n", "follow", "since", "until", "grep", "after"}, getLogs},
+	{"POST", "/v1/rotate", owner, []string{"name"}, postRotate},
 	{"GET", "/v1/pulses", owner, []string{"target"}, getPulses},
 	{"GET", "/v1/incidents", owner, []string{"target", "since", "n", "brief"}, getIncidents},
 	{"GET", "/v1/incidents/{id}", owner, nil, getIncident},

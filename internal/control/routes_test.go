@@ -37,6 +37,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/v1/services/a/scale", `{"instances":4}`, 200, `do {Target:a Verb:scale Signal: For: NoWait:false Gen:0 Instances:4}`, ``},
 		{"POST", "/v1/run", `{"command":["sleep","1"],"directory":"/x"}`, 200, `run ["sleep" "1"] in "/x"`, `"instances"`},
 		{"GET", "/v1/plan", "", 200, `plan`, `[]`},
+		{"POST", "/v1/rotate?name=a&name=b", "", 200, `rotate ["a" "b"]`, `{}`},
 		{"POST", "/v1/upgrade", `{"path":"/x/stayd"}`, 200, `upgrade /x/stayd`, `"id":"7"`},
 		{"POST", "/v1/apply", "", 200, `apply`, `[]`},
 		{"POST", "/v1/shutdown", "", 200, `shutdown false`, `{}`},

@@ -36,6 +36,30 @@ func (e *Engine) Logs(ctx context.Context, q api.LogQuery, emit func(api.LogLine
 	return e.store.Past(ctx, names, chosen, line)
 }
 
+// Rotate begins a new file of each instance that targets name.
+func (e *Engine) Rotate(ctx context.Context, targets []string) error {
+	names, err := e.names(ctx, targets)
+	if err != nil {
+		return err
+	}
+	how := make(map[string]capture.Policy, len(names))
+	if err := e.do(ctx, func() {
+		for _, name := range names {
+			if in := e.insts[name]; in != nil {
+				how[name] = policy(in.svc.spec, in.number)
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	for name, p := range how {
+		if _, err := e.store.Rotate(name, p); err != nil {
+			return refuse("internal", err.Error(), "")
+		}
+	}
+	return nil
+}
+
 // query is a question of a client as the store has it.
 func query(q api.LogQuery) (capture.Query, error) {
 	c := capture.Query{N: q.N, Since: q.Since, Until: q.Until}

@@ -51,6 +51,12 @@ func TestLogsAreChosenAndMerged(t *testing.T) {
 	if lines, _ := ask(api.LogQuery{N: -1, Until: own[0].Time, Targets: []string{"a"}}); len(lines) != 0 {
 		t.Errorf("before the first line: %v", lines)
 	}
+	if err := d.client.Rotate(context.Background(), []string{"a"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := ask(api.LogQuery{Targets: []string{"a"}, After: map[string]string{"a": own[0].Pos}}); got != "a two|a three|" {
+		t.Errorf("after the first line, rotated: %s", got)
+	}
 	for _, q := range []api.LogQuery{{Grep: "("}, {After: map[string]string{"a": "x"}}} {
 		err := d.client.Logs(context.Background(), q, func(api.LogLine) error { return nil })
 		var refused *api.Error
