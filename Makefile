@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 
-.PHONY: help demo test check race bench chaos build install clean
+.PHONY: help demo test check race bench chaos soak build install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -26,6 +26,10 @@ bench: ## all benchmarks
 
 chaos: ## break a daemon in every way for SECONDS (60), by a SEED (a new one), and check what it promises
 	@go run -buildvcs=false ./test/chaos --for $(or $(SECONDS),60)s --seed $(or $(SEED),0)
+
+soak: ## RESTARTS (100,000) restarts and HOURS (24) of simulated churn: memory, descriptors, threads and goroutines stay flat
+	STAY_TEST_HOURS=$(or $(HOURS),24) go test -count=1 -v -run TestSimulatedChurn -timeout 30m ./internal/engine
+	STAY_TEST_RESTARTS=$(or $(RESTARTS),100000) go test -count=1 -v -run TestSoak -timeout 90m ./test/integration
 
 build: ## stay and stayd in bin/
 	go build -buildvcs=false -trimpath -o bin/ ./cmd/...

@@ -188,8 +188,8 @@ func TestFollowChooses(t *testing.T) {
 	put(t, s, "a.log", "old\nkeep 1\nkeep 2\nother\n")
 	put(t, s, "b.log", "keep b\n")
 	src := stream(t, s, "a", 1, raw)
-	lines, ctx, cancel := make(chan Line, 100), t.Context(), func() {}
-	ctx, cancel = context.WithCancel(ctx)
+	lines := make(chan Line, 100)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	begin := func(q Query) func() Line {
 		go s.Follow(ctx, only("a", "b"), q, func(l Line) error { lines <- l; return nil })

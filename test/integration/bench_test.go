@@ -121,7 +121,7 @@ func BenchmarkRestart(b *testing.B) {
 }
 
 // memory is the proportional set size of a process in KiB, and its private part.
-func memory(b *testing.B, pid int) (pss, private int) {
+func memory(b testing.TB, pid int) (pss, private int) {
 	b.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -213,7 +213,7 @@ func BenchmarkChurn(b *testing.B) {
 // usage is what keeper and engine together have.
 type usage struct{ memory, files, threads int }
 
-func (d *daemon) usage(b *testing.B) usage {
+func (d *daemon) usage(b testing.TB) usage {
 	b.Helper()
 	v, err := d.version()
 	if err != nil {
