@@ -214,7 +214,8 @@ command = "sleep 1000"
 	d.wait("word that it goes on", said("its log is written again"))
 }
 
-// TestPowerCut: everything is killed at once, and what lies about does not keep the next daemon from starting.
+// TestPowerCut: everything ends at once and what was in memory is gone; what lies about on the disk does not keep the next
+// daemon from starting, which begins anew.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	d := start(t, "[service.web]\ncommand = \"sleep 1000\"\ninstances = 2\n[service.told]\ncommand = \"sleep 1000\"\nready = \"notify\"\nstart_timeout = \"0s\"\n")
@@ -238,6 +239,13 @@ func TestPowerCut(t *testing.T) {
 		}
 		return nil
 	})
+	memory, err := filepath.Glob("/dev/shm/stay-*-" + d.id())
+	if err != nil || len(memory) != 1 {
+		t.Fatalf("its memory is %v (%v)", memory, err)
+	}
+	if err := os.RemoveAll(memory[0]); err != nil {
+		t.Fatal(err)
+	}
 	if d.left() == nil {
 		t.Error("it left nothing behind: this tests nothing")
 	}
