@@ -160,7 +160,7 @@ func secondLife(k keeperFlags, exe *os.File) int {
 		}
 	}
 	log.Info("keeper started", "pid", os.Getpid(), "directory", k.runtimeDir, "trees", forest.Kind())
-	o := keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log, StartTime: startTime, Held: h.held(),
+	o := keeper.Options{Exe: exe, EngineArgs: h.engineArgs(k), Forest: grove{forest}, Log: log, Stderr: h.log, StartTime: startTime, Held: h.held(), HeldOnly: true,
 		Mirror: keeper.Mirror{Dir: h.memory, ID: h.id}}
 	if os.Getpid() == 1 { // who could read it dies with this process
 		o.Mirror.Dir = ""

@@ -124,6 +124,9 @@ func newKeeper(o Options) (*Keeper, error) {
 			return nil, fmt.Errorf("hold %q: %w", name, err)
 		}
 		k.held[name] = fd
+		if o.HeldOnly {
+			f.Close()
+		}
 	}
 	k.about = About{Pid: os.Getpid(), Started: time.Now().UnixNano(), Trees: o.Forest.Kind()}
 	return k, nil

@@ -37,6 +37,7 @@ type Options struct {
 	EngineArgs []string            // after "stayd engine"
 	Forest     Forest              //
 	Held       map[string]*os.File // descriptors for the engine, by name; the keeper holds copies
+	HeldOnly   bool                // nobody else needs them: the files are closed
 	Log        *slog.Logger        // must not block
 	Stderr     *os.File            // for the engine
 	Stdout     *os.File            // for the engine; nil: Stderr

@@ -189,12 +189,8 @@ const moreThreads = 12
 // for an engine that another keeper started, and one for the main process that launch has named.
 var atMost = map[string]int{"anon_inode:[eventpoll]": 1, "anon_inode:[eventfd]": 1, "anon_inode:[pidfd]": 3}
 
-// memoryFile is every file in memory that stay has made, by whatever name: a keeper that carries on after both were killed
-// has two of them once more, as it was given them. They do not add up: the next one that does is another process.
-const (
-	memoryFile = "file in memory"
-	rescued    = 2
-)
+// memoryFile is every file in memory that stay has made, by whatever name.
+const memoryFile = "file in memory"
 
 // compare finds what there is more of than at first. Less is no leak: a keeper that took over has no log of its own.
 func (r *run) compare() error {
@@ -217,9 +213,6 @@ func (r *run) compare() error {
 	}{{"keeper", r.first.keeper, now.keeper}, {"engine", r.first.engine, now.engine}} {
 		for kind, n := range c.now.files {
 			most := max(c.first.files[kind], atMost[kind])
-			if kind == memoryFile {
-				most += rescued
-			}
 			if n > most {
 				return fmt.Errorf("the %s holds %d of %s\n  %s\nat first it was\n  %s", c.who, n, kind, counts(c.now.files), counts(c.first.files))
 			}
