@@ -90,7 +90,7 @@ func lock(dir string) (*os.File, error) {
 		if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			pid := holder(f)
 			f.Close()
-			if time.Since(begin) < lockPatience && (pid == 0 || unix.Kill(pid, 0) == unix.ESRCH) {
+			if time.Since(begin) < lockPatience && (pid == 0 || ending(pid)) {
 				continue // its keeper has gone, and its engine is on the way: to its end, or to another keeper
 			}
 			return nil, fmt.Errorf("a daemon is already running on %q (pid %d)", dir, pid)
@@ -100,6 +100,17 @@ func lock(dir string) (*os.File, error) {
 		}
 		f.Close() // the holder before removed it while we waited
 	}
+}
+
+// ending says whether a process has gone, or is about to: of one that was killed, the first thread can be a zombie while
+// others still have its descriptors, the lock among them.
+func ending(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return true
+	}
+	after := strings.LastIndex(string(stat), ") ")
+	return after >= 0 && strings.HasPrefix(string(stat[after+2:]), "Z")
 }
 
 // sign writes this process's pid into the lock, and where its memory directory is: the next start looks there for what a

@@ -2,9 +2,12 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMakeDirSaysWhatToDo: a directory that cannot be made is named, and so is the key that names another.
@@ -32,5 +35,30 @@ func TestOwnerHint(t *testing.T) {
 	}
 	if got := ownerHint(os.ErrNotExist); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestEnding: a zombie is about to be gone; who lives is not.
+func TestEnding(t *testing.T) {
+	child := exec.Command("true")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := child.Process.Pid
+	var info unix.Siginfo
+	if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !ending(pid) {
+		t.Error("a zombie is not ending")
+	}
+	if err := child.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !ending(pid) {
+		t.Error("who has gone is not ending")
+	}
+	if ending(os.Getpid()) {
+		t.Error("this process is ending")
 	}
 }
