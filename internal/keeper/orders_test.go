@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -234,13 +235,19 @@ func TestHeldDescriptors(t *testing.T) {
 	}
 }
 
+// openFiles is how many descriptors a process has, those aside that it has for a moment only: the keeper looks at its engine
+// in /proc every now and then.
 func openFiles(t testing.TB, pid int) int {
 	t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		t.Fatal(err)
+	least := math.MaxInt
+	for range 10 {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		least = min(least, len(entries))
 	}
-	return len(entries)
+	return least
 }
 
 func TestDescriptorsOfAUnitComeWithItsRow(t *testing.T) {
