@@ -52,16 +52,40 @@ const pipeLines = (64<<10 + 4<<10) / 20
 // behind is how long before the death of both somebody may have written what was not read yet, on a busy machine.
 const behind = 3 * time.Second
 
-// diedDeserted says whether a generation wrote its last line when nobody of stay lived, or shortly before: if it was killed
-// before somebody did again, what was in its pipe then is nowhere.
+// diedDeserted says whether a generation wrote its last line when nobody of stay lived, or shortly before, or while its log
+// could not be written until then: if it was killed before somebody lived again, what was in its pipe is nowhere.
 func (r *run) diedDeserted(count os.DirEntry, missing int) bool {
 	info, err := count.Info()
 	if err != nil || missing > pipeLines {
 		return false
 	}
+	wrote := info.ModTime()
 	return slices.ContainsFunc(r.deserted, func(i interval) bool {
-		return info.ModTime().After(i.from.Add(-behind)) && info.ModTime().Before(i.to)
+		return wrote.Before(i.to) && wrote.After(r.unwritten(i.from).Add(-behind))
 	})
+}
+
+// retried is how long after a log could be written again that may not have been tried yet: the longest pause between two
+// attempts, and then some.
+const retried = 6 * time.Second
+
+// unwritten is since when, at a moment, output may have waited for a log that could not be written.
+func (r *run) unwritten(at time.Time) time.Time {
+	r.unwritable.Lock()
+	defer r.unwritable.Unlock()
+	for _, i := range slices.Backward(r.unwritable.list) {
+		if i.from.Before(at) && i.to.Add(retried).After(at) {
+			at = i.from
+		}
+	}
+	return at
+}
+
+// notWritable notes that logs could not be written since a moment.
+func (r *run) notWritable(since time.Time) {
+	r.unwritable.Lock()
+	defer r.unwritable.Unlock()
+	r.unwritable.list = append(r.unwritable.list, interval{since, time.Now()})
 }
 
 // flooders are the instances that have written numbered lines.

@@ -55,6 +55,7 @@ func (r *run) limit(ctx context.Context, dice *rand.Rand, resource int, soft fun
 
 // fewFiles leaves a process no descriptor, or a few, beyond those it has.
 func fewFiles(r *run, ctx context.Context, dice *rand.Rand) string {
+	defer r.notWritable(time.Now())
 	return r.limit(ctx, dice, unix.RLIMIT_NOFILE, func(pid int) uint64 {
 		fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		return uint64(len(fds) + dice.IntN(4))
@@ -75,6 +76,7 @@ func fullDisk(r *run, ctx context.Context, dice *rand.Rand) string {
 	}
 	defer os.Remove(path)
 	defer f.Close()
+	defer r.notWritable(time.Now())
 	size := int64(0)
 	for step := int64(16 << 20); step >= 4096; {
 		if unix.Fallocate(int(f.Fd()), 0, size, step) != nil {

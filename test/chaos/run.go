@@ -37,6 +37,10 @@ type run struct {
 	reviveLock sync.Mutex
 	seen       time.Time  // when somebody of stay was last seen alive
 	deserted   []interval // when nobody may have been
+	unwritable struct {   // when logs could not be written
+		sync.Mutex
+		list []interval
+	}
 }
 
 // play runs chaos and returns what was violated.
