@@ -179,18 +179,15 @@ command = "sleep 1000"`)
 // whoever reaps orphans has reaped it, or Linux is 6.15 or newer.
 func TestExitCodesOfSurvivors(t *testing.T) {
 	d := prepare(t, "")
-	fifo := filepath.Join(d.dir, "go")
-	must(t, syscall.Mkfifo(fifo, 0o600))
-	d.write(steps(t, "good", "open", fifo, "exit", "0") + "restart = { when = \"on-failure\" }\n" +
-		steps(t, "bad", "open", fifo, "exit", "7") + "restart = { when = \"never\" }\n")
+	good, bad := fifo(t, d.dir, "good"), fifo(t, d.dir, "bad")
+	d.write(steps(t, "good", "open", good, "exit", "0") + "restart = { when = \"on-failure\" }\n" +
+		steps(t, "bad", "open", bad, "exit", "7") + "restart = { when = \"never\" }\n")
 	d.up()
 	d.running("good", 0)
 	d.running("bad", 0)
 	d.killKeeper()
-	for range 2 {
-		f, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits for who opens it
-		must(t, err, f.Close())
-	}
+	release(t, good)
+	release(t, bad)
 	if i := d.until("bad", "ended", func(i api.Instance) bool { return i.Pid == 0 }); !strings.Contains(i.Why, "7") {
 		t.Errorf("bad ended with 7, and is %+v", i)
 	}
