@@ -119,12 +119,21 @@ func (e *Engine) Upgrade(ctx context.Context, path string) (api.Upgrade, error) 
 	return a, first(err, refused)
 }
 
+// aboveAll is a descriptor that no child has for anything of its own: the program is executed by its number, after the child
+// has got its files.
+const aboveAll = 100
+
 // openProgram opens the new program. Only the daemon's own user and root may have written it.
 func openProgram(path string) (*os.File, error) {
 	if !filepath.IsAbs(path) {
 		return nil, errors.New("the path is not absolute")
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	low, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(uintptr(low), unix.F_DUPFD_CLOEXEC, aboveAll)
+	unix.Close(low)
 	if err != nil {
 		return nil, err
 	}
